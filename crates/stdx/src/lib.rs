@@ -1,0 +1,20 @@
+//! What the standard library lacks and could have.
+//!
+//! - [`bits`]: streams of bits, most significant first.
+//! - [`Clock`]: time as a value that is handed in.
+//! - [`Directory`]: files as a value that is handed in, so that a test can be the crashing disk.
+//! - [`gofloat`]: floats as Go writes and reads them.
+//! - [`glob`]: file name patterns.
+//! - [`varint`]: LEB128 numbers, plain and zig-zag.
+
+pub mod bits;
+mod clock;
+mod directory;
+pub mod glob;
+pub mod gofloat;
+mod mapped;
+pub mod varint;
+
+pub use clock::{Clock, SystemClock};
+pub use directory::{Directory, Entry, FileRead, FileWrite, SystemDirectory};
+pub use mapped::Mapped;

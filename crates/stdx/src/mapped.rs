@@ -1,0 +1,50 @@
+//! Read-only bytes of a whole file.
+#![expect(unsafe_code, reason = "mapping a file into memory")]
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+
+/// The bytes of a file that no longer changes: mapped into memory, or held in it.
+#[derive(Debug)]
+pub struct Mapped(Bytes);
+
+#[derive(Debug)]
+enum Bytes {
+    Map(memmap2::Mmap),
+    Held(Vec<u8>),
+}
+
+impl Mapped {
+    /// Maps `file`. The file must not be cut or rewritten while mapped: files of a data directory are
+    /// replaced by renaming, never in place.
+    ///
+    /// # Errors
+    /// If the system refuses the mapping.
+    pub fn map(file: &File) -> io::Result<Self> {
+        if file.metadata()?.len() == 0 {
+            return Ok(Self::held(Vec::new()));
+        }
+        // SAFETY: the data directory is locked by this process, and finished files in it are never
+        // written in place, so the mapped bytes do not change. A cut by a foreign hand raises SIGBUS,
+        // as for every program that maps files.
+        let map = unsafe { memmap2::Mmap::map(file)? };
+        Ok(Self(Bytes::Map(map)))
+    }
+
+    /// Wraps bytes held in memory.
+    pub fn held(bytes: Vec<u8>) -> Self {
+        Self(Bytes::Held(bytes))
+    }
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Map(map) => map,
+            Bytes::Held(bytes) => bytes,
+        }
+    }
+}
