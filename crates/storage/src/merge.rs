@@ -1,0 +1,169 @@
+//! Joins views of several storages (head and blocks, local and remote) into one.
+
+use model::{Labels, Matcher};
+
+use crate::{Querier, ReadError, Samples, SelectHints, SeriesSet};
+
+/// A view over several views. Earlier ones win where two hold the same timestamp of a series.
+pub struct MergeQuerier {
+    parts: Vec<Box<dyn Querier>>,
+}
+
+impl MergeQuerier {
+    /// Joins `parts`, best in time order of what they hold.
+    pub fn new(parts: Vec<Box<dyn Querier>>) -> Self {
+        Self { parts }
+    }
+
+    fn merge_lists(
+        &self,
+        limit: usize,
+        list: impl Fn(&dyn Querier) -> Result<Vec<String>, ReadError>,
+    ) -> Result<Vec<String>, ReadError> {
+        let mut all = Vec::new();
+        for part in &self.parts {
+            all.extend(list(part.as_ref())?);
+        }
+        if 1 < self.parts.len() {
+            all.sort_unstable();
+            all.dedup();
+        }
+        if 0 < limit {
+            all.truncate(limit);
+        }
+        Ok(all)
+    }
+}
+
+impl Querier for MergeQuerier {
+    fn select(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn SeriesSet>, ReadError> {
+        if let [only] = &self.parts[..] {
+            return only.select(hints, matchers);
+        }
+        let sorted = SelectHints { sorted: true, ..hints.clone() };
+        let mut sets = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let set = part.select(&sorted, matchers)?;
+            if !set.is_empty() {
+                sets.push(set);
+            }
+        }
+        if sets.len() == 1 {
+            return Ok(sets.remove(0));
+        }
+        Ok(Box::new(MergedSet::new(sets, hints.limit)))
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, ReadError> {
+        self.merge_lists(limit, |part| part.label_values(name, matchers, limit))
+    }
+
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
+        self.merge_lists(limit, |part| part.label_names(matchers, limit))
+    }
+}
+
+/// Series of several sets, equal label sets joined.
+struct MergedSet {
+    sets: Vec<Box<dyn SeriesSet>>,
+    series: Vec<Merged>,
+    /// `(set, position)` of every part, grouped by series, in the order of the sets.
+    parts: Vec<(u32, u32)>,
+}
+
+struct Merged {
+    labels: Labels,
+    /// Where the series' parts end in `MergedSet::parts`.
+    parts_end: usize,
+}
+
+impl MergedSet {
+    fn new(sets: Vec<Box<dyn SeriesSet>>, limit: usize) -> Self {
+        let mut all: Vec<(Labels, u32, u32)> =
+            Vec::with_capacity(sets.iter().map(|it| it.len()).sum());
+        for (i, set) in sets.iter().enumerate() {
+            let set_at = u32::try_from(i).expect("a view has few parts");
+            all.extend((0..set.len()).map(|at| {
+                (
+                    set.labels(at),
+                    set_at,
+                    u32::try_from(at).expect("a set has less than 2^32 series"),
+                )
+            }));
+        }
+        // The sets are sorted, so this is a merge of runs.
+        all.sort();
+        let mut merged = Self { sets, series: Vec::new(), parts: Vec::with_capacity(all.len()) };
+        for (labels, set, at) in all {
+            if merged.series.last().is_none_or(|last| last.labels != labels) {
+                if 0 < limit && merged.series.len() == limit {
+                    break;
+                }
+                merged.series.push(Merged { labels, parts_end: 0 });
+            }
+            merged.parts.push((set, at));
+            merged.series.last_mut().expect("just pushed").parts_end = merged.parts.len();
+        }
+        merged
+    }
+
+    fn parts_of(&self, at: usize) -> &[(u32, u32)] {
+        let start = if at == 0 { 0 } else { self.series[at - 1].parts_end };
+        &self.parts[start..self.series[at].parts_end]
+    }
+}
+
+impl SeriesSet for MergedSet {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, at: usize) -> Labels {
+        self.series[at].labels.clone()
+    }
+
+    fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
+        for &(set, part_at) in self.parts_of(at) {
+            let floats = out.t.len();
+            let histograms = out.histogram_t.len();
+            self.sets[set as usize].read(part_at as usize, mint, maxt, out)?;
+            join_tail(&mut out.t, &mut out.v, floats);
+            join_tail(&mut out.histogram_t, &mut out.histogram, histograms);
+        }
+        Ok(())
+    }
+}
+
+/// Makes `t` ascend again after a part was appended at `from`; of equal times the earlier entry stays.
+fn join_tail<V: Clone>(t: &mut Vec<i64>, v: &mut Vec<V>, from: usize) {
+    if from == 0 || from == t.len() || t[from - 1] < t[from] {
+        return;
+    }
+    let mut order: Vec<usize> = (0..t.len()).collect();
+    order.sort_by_key(|at| t[*at]);
+    order.dedup_by_key(|at| t[*at]);
+    *v = order.iter().map(|at| v[*at].clone()).collect();
+    *t = order.iter().map(|at| t[*at]).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_overlapping_columns() {
+        let mut t = vec![1, 3, 5, 2, 3, 6];
+        let mut v = vec!["a1", "a3", "a5", "b2", "b3", "b6"];
+        join_tail(&mut t, &mut v, 3);
+        assert_eq!((t, v), (vec![1, 2, 3, 5, 6], vec!["a1", "b2", "a3", "a5", "b6"]));
+    }
+}

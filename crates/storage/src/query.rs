@@ -1,0 +1,157 @@
+//! Reading.
+
+use std::fmt;
+
+use model::{FloatHistogram, Labels, Matcher};
+
+/// Opens views of what is stored.
+pub trait Queryable: Send + Sync {
+    /// Opens a consistent view of `mint..=maxt`.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    fn querier(&self, mint: i64, maxt: i64) -> Result<Box<dyn Querier>, ReadError>;
+}
+
+/// A consistent view of a time range.
+pub trait Querier: Send + Sync {
+    /// Finds the series that fulfil all matchers and may have samples in the range. No sample is
+    /// read yet.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    fn select(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn SeriesSet>, ReadError>;
+
+    /// Lists the values of the label `name` among series that fulfil all matchers, sorted. At most
+    /// `limit` of them; 0 is no limit.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, ReadError>;
+
+    /// Lists the label names of series that fulfil all matchers, sorted. At most `limit` of them; 0 is
+    /// no limit.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError>;
+}
+
+/// What a selection is for.
+#[derive(Clone, Debug, Default)]
+pub struct SelectHints {
+    /// First sample needed.
+    pub mint: i64,
+    /// Last sample needed.
+    pub maxt: i64,
+    /// Series sorted by labels.
+    pub sorted: bool,
+    /// Only labels are needed, no samples.
+    pub labels_only: bool,
+    /// At most this many series; 0 is no limit.
+    pub limit: usize,
+}
+
+/// Selected series, addressed by position `0..len()`. Labels and samples are made when asked for, so
+/// that counting a million series touches neither.
+pub trait SeriesSet: Send + Sync {
+    /// How many series there are.
+    fn len(&self) -> usize;
+
+    /// True if nothing was found.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The labels of series `at`.
+    fn labels(&self, at: usize) -> Labels;
+
+    /// Appends the samples of series `at` within `mint..=maxt` to `out`, ascending in time.
+    ///
+    /// # Errors
+    /// If a chunk cannot be read; `out` then holds what came before it.
+    fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError>;
+}
+
+/// Decoded samples of one series, in columns: floats, and beside them native histograms. Each is
+/// ascending in time and no time is in both.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Samples {
+    /// Times of the floats.
+    pub t: Vec<i64>,
+    /// The floats, stale markers included.
+    pub v: Vec<f64>,
+    /// Times of the histograms.
+    pub histogram_t: Vec<i64>,
+    /// The histograms.
+    pub histogram: Vec<FloatHistogram>,
+}
+
+impl Samples {
+    /// Empties the columns and keeps their memory.
+    pub fn clear(&mut self) {
+        self.t.clear();
+        self.v.clear();
+        self.histogram_t.clear();
+        self.histogram.clear();
+    }
+
+    /// Counts floats and histograms.
+    pub fn len(&self) -> usize {
+        self.t.len() + self.histogram_t.len()
+    }
+
+    /// True if there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a float.
+    pub fn push(&mut self, t: i64, v: f64) {
+        debug_assert!(self.t.last().is_none_or(|last| *last < t), "times ascend");
+        self.t.push(t);
+        self.v.push(v);
+    }
+}
+
+/// Why stored data could not be read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReadError {
+    /// The disk refused. Trying again may help.
+    Io {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The bytes are wrong. Trying again never helps.
+    Corrupt {
+        /// Which file, and where in it.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The storage is shutting down or not ready.
+    Unavailable(String),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { path, reason } => write!(f, "{path}: {reason}"),
+            Self::Corrupt { place, reason } => write!(f, "{place}: {reason}"),
+            Self::Unavailable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
