@@ -1,0 +1,219 @@
+//! A block as the rest of the house reads it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chunk::Columns;
+use model::{Labels, Matcher};
+use storage::{Querier, ReadError, Samples, SelectHints, SeriesSet};
+
+use crate::index::{ChunkMeta, SeriesEntry};
+use crate::select::select;
+use crate::tombstones::Intervals;
+use crate::{Block, Error};
+
+/// A view of a time range of a block.
+pub struct BlockQuerier {
+    block: Arc<Block>,
+    mint: i64,
+    maxt: i64,
+}
+
+impl BlockQuerier {
+    pub(crate) fn new(block: Arc<Block>, mint: i64, maxt: i64) -> Self {
+        Self { block, mint, maxt }
+    }
+
+    /// Returns the label values among selected series: by reading each series, or by trying each
+    /// value, whichever is less.
+    fn values_among(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, Error> {
+        let index = self.block.index();
+        let numbers = select(index, matchers)?;
+        if numbers.len() < index.n_values(name) {
+            let Some(symbol) = index.find_symbol(name) else { return Ok(Vec::new()) };
+            return self.symbols_among(&numbers, |(it, value)| (it == symbol).then_some(value));
+        }
+        let mut values = Vec::new();
+        for (value, offset) in index.values_with_lists(name, "") {
+            // Trying a value again and again would be slow for matchers on the label itself.
+            let refuses = |it: &Matcher| it.name() == name && !it.matches(value);
+            if matchers.iter().any(refuses) {
+                continue;
+            }
+            let list = index.postings_at(offset)?;
+            let mut finder = list.cursor();
+            let is_there = if list.len() < numbers.len() {
+                list.iter().any(|it| numbers.binary_search(&it).is_ok())
+            } else {
+                numbers.iter().any(|it| finder.contains(*it))
+            };
+            if is_there {
+                values.push(value.to_owned());
+            }
+        }
+        Ok(values)
+    }
+
+    /// Reads the labels of series and collects what `pick` finds in them, sorted.
+    fn symbols_among(
+        &self,
+        numbers: &[u32],
+        pick: impl Fn((u32, u32)) -> Option<u32>,
+    ) -> Result<Vec<String>, Error> {
+        let index = self.block.index();
+        let (mut entry, mut found) = (SeriesEntry::default(), BTreeSet::new());
+        for number in numbers {
+            index.read_labels(*number, &mut entry)?;
+            found.extend(entry.labels.iter().copied().filter_map(&pick));
+        }
+        // Symbols are numbered in their order.
+        found.into_iter().map(|it| index.symbol(it).map(str::to_owned)).collect()
+    }
+
+    /// Reads each selected series once: one that is broken ends the query here, and one without a chunk
+    /// in the range is left out.
+    fn with_chunks(
+        &self,
+        numbers: Vec<u32>,
+        mint: i64,
+        maxt: i64,
+        limit: usize,
+    ) -> Result<Vec<u32>, Error> {
+        let index = self.block.index();
+        let (mut entry, mut kept) = (SeriesEntry::default(), Vec::with_capacity(numbers.len()));
+        for number in numbers {
+            if 0 < limit && kept.len() == limit {
+                break;
+            }
+            index.read_series(number, &mut entry)?;
+            index.check_labels(&entry)?;
+            let deleted = self.block.tombstones().get(u64::from(number));
+            if entry.chunks.iter().any(|it| is_wanted(it, mint, maxt, deleted)) {
+                kept.push(number);
+            }
+        }
+        Ok(kept)
+    }
+}
+
+impl Querier for BlockQuerier {
+    fn select(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn SeriesSet>, ReadError> {
+        let numbers = select(self.block.index(), matchers)?;
+        // Hints that name no range leave the view's own.
+        let (mint, maxt) = match (hints.mint, hints.maxt) {
+            (0, 0) => (self.mint, self.maxt),
+            (mint, maxt) => (mint.max(self.mint), maxt.min(self.maxt)),
+        };
+        let numbers = self.with_chunks(numbers, mint, maxt, hints.limit)?;
+        Ok(Box::new(BlockSeries { block: Arc::clone(&self.block), numbers }))
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, ReadError> {
+        if matchers.is_empty() {
+            let limit = if limit == 0 { usize::MAX } else { limit };
+            let values = self.block.index().values(name, "");
+            return Ok(values.filter(|it| !it.is_empty()).take(limit).map(str::to_owned).collect());
+        }
+        Ok(cut(self.values_among(name, matchers)?, limit))
+    }
+
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
+        if matchers.is_empty() {
+            let limit = if limit == 0 { usize::MAX } else { limit };
+            return Ok(self.block.index().label_names().take(limit).map(str::to_owned).collect());
+        }
+        let numbers = select(self.block.index(), matchers)?;
+        Ok(cut(self.symbols_among(&numbers, |(name, _)| Some(name))?, limit))
+    }
+}
+
+/// Selected series of a block, in label order.
+struct BlockSeries {
+    block: Arc<Block>,
+    numbers: Vec<u32>,
+}
+
+impl SeriesSet for BlockSeries {
+    fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    fn labels(&self, at: usize) -> Labels {
+        let (index, mut entry) = (self.block.index(), SeriesEntry::default());
+        let labels =
+            index.read_labels(self.numbers[at], &mut entry).and_then(|()| index.labels(&entry));
+        // The same bytes were read and checked when the series was selected.
+        labels.unwrap_or_default()
+    }
+
+    fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
+        let number = self.numbers[at];
+        let mut entry = SeriesEntry::default();
+        self.block.index().read_series(number, &mut entry)?;
+        let deleted = self.block.tombstones().get(u64::from(number));
+        for it in entry.chunks.iter().filter(|it| is_wanted(it, mint, maxt, deleted)) {
+            read_chunk(&self.block, it, mint, maxt, deleted, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// True if the chunk may hold samples in `mint..=maxt` that are not deleted.
+fn is_wanted(chunk: &ChunkMeta, mint: i64, maxt: i64, deleted: Option<&Intervals>) -> bool {
+    mint <= chunk.maxt
+        && chunk.mint <= maxt
+        && !deleted.is_some_and(|it| it.covers(chunk.mint, chunk.maxt))
+}
+
+fn read_chunk(
+    block: &Block,
+    meta: &ChunkMeta,
+    mint: i64,
+    maxt: i64,
+    deleted: Option<&Intervals>,
+    out: &mut Samples,
+) -> Result<(), ReadError> {
+    let chunk = block.chunk(meta.reference)?;
+    let (floats, histograms) = (out.t.len(), out.histogram_t.len());
+    let Samples { t, v, histogram_t, histogram } = out;
+    let mut columns = Columns { t, v, histogram_t, histogram };
+    chunk::decode(chunk, mint, maxt, &mut columns).map_err(|it| ReadError::Corrupt {
+        place: format!("{} chunk {}", block.path().display(), meta.reference),
+        reason: it.to_string(),
+    })?;
+    if let Some(deleted) = deleted.filter(|it| it.overlaps(meta.mint, meta.maxt)) {
+        drop_deleted(&mut out.t, &mut out.v, floats, deleted);
+        drop_deleted(&mut out.histogram_t, &mut out.histogram, histograms, deleted);
+    }
+    Ok(())
+}
+
+/// Removes what is deleted from the entries at `from` and after.
+fn drop_deleted<V>(t: &mut Vec<i64>, v: &mut Vec<V>, from: usize, deleted: &Intervals) {
+    let mut kept = from;
+    for at in from..t.len() {
+        if !deleted.contains(t[at]) {
+            t.swap(kept, at);
+            v.swap(kept, at);
+            kept += 1;
+        }
+    }
+    t.truncate(kept);
+    v.truncate(kept);
+}
+
+fn cut(mut list: Vec<String>, limit: usize) -> Vec<String> {
+    if 0 < limit {
+        list.truncate(limit);
+    }
+    list
+}

@@ -1,0 +1,44 @@
+//! The write-ahead log: what was accepted, in the order in which it was, before it is visible.
+//!
+//! A log is a folder of numbered [`segment`] files of 128 MiB, each a row of 32 KiB pages. A
+//! [`record`] (all new series of a commit, all its samples…) is compressed as a whole, cut into
+//! fragments that never cross a page, and each fragment carries a checksum.
+//!
+//! - [`Writer`]: appends batches of records. One batch is one `write`; nothing is synced but a
+//!   finished segment. A batch that fails is cut off again, so the log never keeps half of one.
+//! - [`Reader`]: walks the records of a range of segments, mapped into memory.
+//! - [`checkpoint`]: folds old segments into one folder that holds only what is still needed.
+//! - [`repair()`]: cuts a log back to its last good record.
+//!
+//! Costs: writing allocates nothing in the steady state; 10 bytes a sample before compression.
+//! Reading copies a record once if it is compressed or fragmented and never otherwise.
+//!
+//! Not here: what records mean to series (`tsdb`), native histogram bodies (kept as they are).
+
+pub mod checkpoint;
+mod metrics;
+mod reader;
+pub mod record;
+mod repair;
+pub mod segment;
+mod writer;
+
+pub use metrics::Metrics;
+pub use reader::{ReadError, Reader, Record};
+pub use repair::{Lost, repair};
+pub use writer::{Options, WriteError, Writer};
+
+/// Size at which a segment ends, unless told otherwise.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 128 << 20;
+
+/// How records are compressed before they are framed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// Snappy block format.
+    #[default]
+    Snappy,
+    /// One zstd frame for each record.
+    Zstd,
+}

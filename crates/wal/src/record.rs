@@ -1,0 +1,361 @@
+//! What records hold: series, samples, tombstones, exemplars, metadata.
+//!
+//! A record is a type byte and a body of entries of that type. Encoders append to a buffer that starts
+//! with [`start`]; decoders walk the entries and hand each to a closure. Bodies of native histograms are
+//! recognised by their type and passed over.
+
+use std::fmt;
+
+use model::{Labels, Metadata, MetricType, SeriesRef};
+use stdx::varint::{put_i64, put_u64, take_i64, take_u64};
+
+/// What a record holds; its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// References and their labels.
+    Series = 1,
+    /// Floats.
+    Samples = 2,
+    /// Deleted ranges.
+    Tombstones = 3,
+    /// Exemplars.
+    Exemplars = 4,
+    /// Where out-of-order chunks were mapped (log of out-of-order samples only).
+    MmapMarkers = 5,
+    /// Type, unit and help.
+    Metadata = 6,
+    /// Native histograms with integer counts.
+    Histograms = 7,
+    /// Native histograms with float counts.
+    FloatHistograms = 8,
+    /// As `Histograms`, with custom bounds.
+    CustomHistograms = 9,
+    /// As `FloatHistograms`, with custom bounds.
+    CustomFloatHistograms = 10,
+    /// Floats with start timestamps.
+    SamplesV2 = 11,
+    /// As `Histograms`, with start timestamps.
+    HistogramsV2 = 12,
+    /// As `FloatHistograms`, with start timestamps.
+    FloatHistogramsV2 = 13,
+}
+
+const KINDS: [Kind; 13] = [
+    Kind::Series,
+    Kind::Samples,
+    Kind::Tombstones,
+    Kind::Exemplars,
+    Kind::MmapMarkers,
+    Kind::Metadata,
+    Kind::Histograms,
+    Kind::FloatHistograms,
+    Kind::CustomHistograms,
+    Kind::CustomFloatHistograms,
+    Kind::SamplesV2,
+    Kind::HistogramsV2,
+    Kind::FloatHistogramsV2,
+];
+
+/// A known record with undecodable bytes. Its checksum was right, so whoever wrote it was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    /// What is wrong.
+    pub rule: &'static str,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// One float in the log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RefSample {
+    /// Its series.
+    pub series: SeriesRef,
+    /// Milliseconds since the epoch.
+    pub t: i64,
+    /// The value.
+    pub v: f64,
+}
+
+/// A deleted range of a series, closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Its series.
+    pub series: SeriesRef,
+    /// First deleted time.
+    pub mint: i64,
+    /// Last deleted time.
+    pub maxt: i64,
+}
+
+/// One exemplar in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefExemplar {
+    /// Its series.
+    pub series: SeriesRef,
+    /// Milliseconds since the epoch.
+    pub t: i64,
+    /// The observed value.
+    pub v: f64,
+    /// Labels of the exemplar.
+    pub labels: Labels,
+}
+
+/// Splits a record into what it holds and its body. `None` for a type that is not known: such records
+/// are passed over.
+pub fn split(record: &[u8]) -> Option<(Kind, &[u8])> {
+    let (first, body) = record.split_first()?;
+    let kind = KINDS.get(usize::from(*first).checked_sub(1)?)?;
+    Some((*kind, body))
+}
+
+/// Begins a record in `out`, which is emptied.
+pub fn start(kind: Kind, out: &mut Vec<u8>) {
+    out.clear();
+    out.push(kind as u8);
+}
+
+/// Appends an entry to a series record.
+pub fn put_series(out: &mut Vec<u8>, series: SeriesRef, labels: &Labels) {
+    out.extend_from_slice(&series.0.to_be_bytes());
+    put_labels(out, labels);
+}
+
+/// Walks a series record.
+///
+/// # Errors
+/// If the body does not end at an entry's end; entries before were handed over.
+pub fn series(mut body: &[u8], mut each: impl FnMut(SeriesRef, Labels)) -> Result<(), DecodeError> {
+    while !body.is_empty() {
+        let series = SeriesRef(u64::from_be_bytes(take_8(&mut body)?));
+        each(series, take_labels(&mut body)?);
+    }
+    Ok(())
+}
+
+/// Writes a whole samples record; `samples` must not be empty.
+pub fn put_samples(out: &mut Vec<u8>, samples: impl IntoIterator<Item = RefSample>) {
+    start(Kind::Samples, out);
+    let mut base = None;
+    for RefSample { series, t, v } in samples {
+        let (base_ref, base_t) = *base.get_or_insert_with(|| put_base(out, series, t));
+        put_i64(out, series.0.wrapping_sub(base_ref).cast_signed());
+        put_i64(out, t.wrapping_sub(base_t));
+        out.extend_from_slice(&v.to_bits().to_be_bytes());
+    }
+}
+
+/// Walks a samples record.
+///
+/// # Errors
+/// As [`series`].
+pub fn samples(mut body: &[u8], mut each: impl FnMut(RefSample)) -> Result<(), DecodeError> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    let (base_ref, base_t) = take_base(&mut body)?;
+    while !body.is_empty() {
+        let series = SeriesRef(base_ref.wrapping_add_signed(take_signed(&mut body)?));
+        let t = base_t.wrapping_add(take_signed(&mut body)?);
+        each(RefSample { series, t, v: take_float(&mut body)? });
+    }
+    Ok(())
+}
+
+/// Walks a record of samples with start timestamps; those are passed over.
+///
+/// # Errors
+/// As [`series`].
+pub fn samples_v2(mut body: &[u8], mut each: impl FnMut(RefSample)) -> Result<(), DecodeError> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    let mut series = take_signed(&mut body)?.cast_unsigned();
+    let first_t = take_signed(&mut body)?;
+    take_signed(&mut body)?;
+    each(RefSample { series: SeriesRef(series), t: first_t, v: take_float(&mut body)? });
+    while !body.is_empty() {
+        series = series.wrapping_add_signed(take_signed(&mut body)?);
+        let t = first_t.wrapping_add(take_signed(&mut body)?);
+        let (marker, rest) = body.split_first().ok_or(SHORT)?;
+        body = rest;
+        if 1 < *marker {
+            take_signed(&mut body)?;
+        }
+        each(RefSample { series: SeriesRef(series), t, v: take_float(&mut body)? });
+    }
+    Ok(())
+}
+
+/// Appends an entry to a tombstones record.
+pub fn put_tombstone(out: &mut Vec<u8>, it: Tombstone) {
+    out.extend_from_slice(&it.series.0.to_be_bytes());
+    put_i64(out, it.mint);
+    put_i64(out, it.maxt);
+}
+
+/// Walks a tombstones record.
+///
+/// # Errors
+/// As [`series`].
+pub fn tombstones(mut body: &[u8], mut each: impl FnMut(Tombstone)) -> Result<(), DecodeError> {
+    while !body.is_empty() {
+        let series = SeriesRef(u64::from_be_bytes(take_8(&mut body)?));
+        let mint = take_signed(&mut body)?;
+        each(Tombstone { series, mint, maxt: take_signed(&mut body)? });
+    }
+    Ok(())
+}
+
+/// Writes a whole exemplars record; `exemplars` must not be empty.
+pub fn put_exemplars<'a>(out: &mut Vec<u8>, exemplars: impl IntoIterator<Item = &'a RefExemplar>) {
+    start(Kind::Exemplars, out);
+    let mut base = None;
+    for it in exemplars {
+        let (base_ref, base_t) = *base.get_or_insert_with(|| put_base(out, it.series, it.t));
+        put_i64(out, it.series.0.wrapping_sub(base_ref).cast_signed());
+        put_i64(out, it.t.wrapping_sub(base_t));
+        out.extend_from_slice(&it.v.to_bits().to_be_bytes());
+        put_labels(out, &it.labels);
+    }
+}
+
+/// Walks an exemplars record.
+///
+/// # Errors
+/// As [`series`].
+pub fn exemplars(mut body: &[u8], mut each: impl FnMut(RefExemplar)) -> Result<(), DecodeError> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    let (base_ref, base_t) = take_base(&mut body)?;
+    while !body.is_empty() {
+        let series = SeriesRef(base_ref.wrapping_add_signed(take_signed(&mut body)?));
+        let t = base_t.wrapping_add(take_signed(&mut body)?);
+        let v = take_float(&mut body)?;
+        each(RefExemplar { series, t, v, labels: take_labels(&mut body)? });
+    }
+    Ok(())
+}
+
+/// The order of types in metadata records.
+const METRIC_TYPES: [MetricType; 8] = [
+    MetricType::Unknown,
+    MetricType::Counter,
+    MetricType::Gauge,
+    MetricType::Histogram,
+    MetricType::GaugeHistogram,
+    MetricType::Summary,
+    MetricType::Info,
+    MetricType::StateSet,
+];
+
+/// Appends an entry to a metadata record.
+pub fn put_metadata(out: &mut Vec<u8>, series: SeriesRef, metadata: &Metadata) {
+    put_u64(out, series.0);
+    let kind = METRIC_TYPES.iter().position(|it| *it == metadata.kind).unwrap_or(0);
+    out.push(kind.to_le_bytes()[0]);
+    put_u64(out, 2);
+    for (name, value) in [("UNIT", &metadata.unit), ("HELP", &metadata.help)] {
+        put_bytes(out, name.as_bytes());
+        put_bytes(out, value.as_bytes());
+    }
+}
+
+/// Walks a metadata record. Fields that are not known are passed over.
+///
+/// # Errors
+/// As [`series`].
+pub fn metadata(
+    mut body: &[u8],
+    mut each: impl FnMut(SeriesRef, Metadata),
+) -> Result<(), DecodeError> {
+    while !body.is_empty() {
+        let series = SeriesRef(take_unsigned(&mut body)?);
+        let (kind, rest) = body.split_first().ok_or(SHORT)?;
+        body = rest;
+        let kind = METRIC_TYPES.get(usize::from(*kind)).copied().unwrap_or_default();
+        let mut read = Metadata { kind, ..Metadata::default() };
+        for _ in 0..take_unsigned(&mut body)? {
+            let name = take_bytes(&mut body)?;
+            let value = String::from_utf8_lossy(take_bytes(&mut body)?);
+            match name {
+                b"UNIT" => read.unit = value.into_owned(),
+                b"HELP" => read.help = value.into_owned(),
+                _ => {}
+            }
+        }
+        each(series, read);
+    }
+    Ok(())
+}
+
+const SHORT: DecodeError = DecodeError { rule: "record ends within an entry" };
+
+fn put_base(out: &mut Vec<u8>, series: SeriesRef, t: i64) -> (u64, i64) {
+    out.extend_from_slice(&series.0.to_be_bytes());
+    out.extend_from_slice(&t.to_be_bytes());
+    (series.0, t)
+}
+
+fn take_base(body: &mut &[u8]) -> Result<(u64, i64), DecodeError> {
+    Ok((u64::from_be_bytes(take_8(body)?), i64::from_be_bytes(take_8(body)?)))
+}
+
+fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+    put_u64(out, labels.len() as u64);
+    for (name, value) in labels.iter_bytes() {
+        put_bytes(out, name);
+        put_bytes(out, value);
+    }
+}
+
+/// Label text that is not UTF-8 (written by a program that did not check) has its bad bytes replaced.
+fn take_labels(body: &mut &[u8]) -> Result<Labels, DecodeError> {
+    let n = take_unsigned(body)?;
+    let mut pairs = Vec::with_capacity(usize::try_from(n).unwrap_or(0).min(64));
+    for _ in 0..n {
+        let name = String::from_utf8_lossy(take_bytes(body)?);
+        pairs.push((name, String::from_utf8_lossy(take_bytes(body)?)));
+    }
+    if pairs.is_sorted_by(|a, b| a.0 < b.0) {
+        return Ok(Labels::from_sorted(pairs.iter().map(|(name, value)| (&**name, &**value))));
+    }
+    Ok(Labels::from_pairs(pairs))
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_u64(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn take_bytes<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    let len = usize::try_from(take_unsigned(body)?).map_err(|_| SHORT)?;
+    let (bytes, rest) = body.split_at_checked(len).ok_or(SHORT)?;
+    *body = rest;
+    Ok(bytes)
+}
+
+fn take_8(body: &mut &[u8]) -> Result<[u8; 8], DecodeError> {
+    let (bytes, rest) = body.split_first_chunk().ok_or(SHORT)?;
+    *body = rest;
+    Ok(*bytes)
+}
+
+fn take_float(body: &mut &[u8]) -> Result<f64, DecodeError> {
+    Ok(f64::from_bits(u64::from_be_bytes(take_8(body)?)))
+}
+
+fn take_signed(body: &mut &[u8]) -> Result<i64, DecodeError> {
+    take_i64(body).ok_or(SHORT)
+}
+
+fn take_unsigned(body: &mut &[u8]) -> Result<u64, DecodeError> {
+    take_u64(body).ok_or(SHORT)
+}

@@ -1,0 +1,355 @@
+//! Writing segments.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use stdx::{Clock, Directory, FileWrite};
+
+use crate::repair::padding;
+use crate::segment::{
+    self, FIRST, FLAG_SNAPPY, FLAG_ZSTD, FULL, HEADER_BYTES, LAST, MIDDLE, PAGE_BYTES,
+};
+use crate::{Compression, Metrics, checkpoint};
+
+/// Settings of a log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Size at which a segment ends; a multiple of [`PAGE_BYTES`].
+    pub segment_bytes: u64,
+    /// How records are compressed.
+    pub compression: Compression,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: crate::SEGMENT_BYTES_DEFAULT, compression: Compression::default() }
+    }
+}
+
+/// Why a batch was not written.
+#[derive(Debug)]
+pub struct WriteError {
+    /// Number of the segment.
+    pub segment: u32,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "write log segment {:08}: {}", self.segment, self.source)
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// Appends to a log. A process has one writer for a log.
+pub struct Writer {
+    directory: Arc<dyn Directory>,
+    folder: PathBuf,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    segment: u32,
+    file: Box<dyn FileWrite>,
+    /// Bytes of the segment that are in the file.
+    written: u64,
+    /// Framed bytes that follow them.
+    pending: Vec<u8>,
+    packed: Vec<u8>,
+    snappy: snap::raw::Encoder,
+    /// Where a failed batch began. Until it is cut off, nothing more is written.
+    broken: Option<Mark>,
+    /// Syncs the segment before this one.
+    syncing: Option<JoinHandle<io::Result<()>>>,
+    /// A sync failed: what was acknowledged may be gone, so nothing more is.
+    lost: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+struct Mark {
+    segment: u32,
+    len: u64,
+}
+
+impl Writer {
+    /// Opens the log in `folder`, creating it if needed, and begins a new segment.
+    ///
+    /// # Errors
+    /// If the folder cannot be read or the segment not created.
+    pub fn open(
+        directory: Arc<dyn Directory>,
+        folder: &Path,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> io::Result<Self> {
+        assert_eq!(options.segment_bytes % PAGE_BYTES as u64, 0, "a segment is whole pages");
+        directory.create_dir_all(folder)?;
+        let last = segment::list(directory.as_ref(), folder)?.last().copied();
+        // Segments up to a checkpoint are ignored, so the next one must be above it.
+        let folded = checkpoint::last(directory.as_ref(), folder)?.map(|it| it.index);
+        let segment = last.max(folded).map_or(0, |n| n + 1);
+        let file = create(directory.as_ref(), folder, segment)?;
+        metrics.segment_current.set(f64::from(segment));
+        Ok(Self {
+            folder: folder.to_owned(),
+            directory,
+            options,
+            clock,
+            metrics,
+            segment,
+            file,
+            written: 0,
+            pending: Vec::new(),
+            packed: Vec::new(),
+            snappy: snap::raw::Encoder::new(),
+            broken: None,
+            syncing: None,
+            lost: None,
+        })
+    }
+
+    /// The number of the segment being written.
+    pub fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// Writes records, all or none. They then survive the death of the process.
+    ///
+    /// # Errors
+    /// Nothing of the batch is kept. A later call first cuts off what a failed one left, and works
+    /// again once the disk does; after a failed sync, none does.
+    pub fn log(&mut self, records: &[&[u8]]) -> Result<(), WriteError> {
+        self.heal()?;
+        let start = Mark { segment: self.segment, len: self.written };
+        let result =
+            records.iter().try_for_each(|record| self.put(record)).and_then(|()| self.flush());
+        result.map_err(|source| self.fail(start, source))
+    }
+
+    /// Ends the segment and begins the next one. Returns the new number.
+    ///
+    /// # Errors
+    /// As [`Writer::log`].
+    pub fn cut(&mut self) -> Result<u32, WriteError> {
+        self.heal()?;
+        let start = Mark { segment: self.segment, len: self.written };
+        match self.roll() {
+            Ok(()) => Ok(self.segment),
+            Err(source) => Err(self.fail(start, source)),
+        }
+    }
+
+    /// Removes the segments below `first`.
+    ///
+    /// # Errors
+    /// If one cannot be removed; those before it are gone.
+    pub fn remove_below(&mut self, first: u32) -> io::Result<()> {
+        let numbers = segment::list(self.directory.as_ref(), &self.folder)?;
+        for n in numbers.into_iter().take_while(|n| *n < first.min(self.segment)) {
+            self.directory.remove_file(&segment::path(&self.folder, n))?;
+        }
+        self.directory.sync_dir(&self.folder)
+    }
+
+    /// Pads and syncs the last segment.
+    ///
+    /// # Errors
+    /// If that fails, or the sync of the segment before it did.
+    pub fn close(mut self) -> Result<(), WriteError> {
+        self.heal()?;
+        let segment = self.segment;
+        let result = self.pad().and_then(|()| self.flush()).and_then(|()| {
+            let start = self.clock.monotonic();
+            self.file.sync()?;
+            self.metrics.fsync_duration.observe((self.clock.monotonic() - start).as_secs_f64());
+            self.join_sync()
+        });
+        result.map_err(|source| WriteError { segment, source })
+    }
+
+    /// Frames one record into `pending`.
+    fn put(&mut self, record: &[u8]) -> io::Result<()> {
+        let (flag, len) = self.pack(record)?;
+        let page_left = PAGE_BYTES - self.page_at();
+        let used = self.written + self.pending.len() as u64;
+        let pages_left = (self.options.segment_bytes / PAGE_BYTES as u64)
+            .saturating_sub(used / PAGE_BYTES as u64 + 1);
+        let room = (page_left.saturating_sub(HEADER_BYTES)) as u64
+            + pages_left * (PAGE_BYTES - HEADER_BYTES) as u64;
+        if room < len as u64 && 0 < used {
+            self.roll()?;
+        }
+        let packed = std::mem::take(&mut self.packed);
+        let mut rest = if flag == 0 { record } else { &packed[..len] };
+        let mut first = true;
+        loop {
+            if PAGE_BYTES - self.page_at() < HEADER_BYTES {
+                self.pad()?;
+            }
+            let take = rest.len().min(PAGE_BYTES - self.page_at() - HEADER_BYTES);
+            let (now, later) = rest.split_at(take);
+            let kind = match (first, later.is_empty()) {
+                (true, true) => FULL,
+                (true, false) => FIRST,
+                (false, false) => MIDDLE,
+                (false, true) => LAST,
+            };
+            self.put_fragment(kind | flag, now);
+            (first, rest) = (false, later);
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.packed = packed;
+        Ok(())
+    }
+
+    fn put_fragment(&mut self, kind: u8, data: &[u8]) {
+        let len = u16::try_from(data.len()).expect("a fragment is below a page");
+        self.pending.push(kind);
+        self.pending.extend_from_slice(&len.to_be_bytes());
+        self.pending.extend_from_slice(&crc32c::crc32c(data).to_be_bytes());
+        self.pending.extend_from_slice(data);
+    }
+
+    /// Compresses into `packed`; returns the fragments' flag and the length to be framed.
+    fn pack(&mut self, record: &[u8]) -> io::Result<(u8, usize)> {
+        let (flag, len) = match self.options.compression {
+            Compression::None => (0, record.len()),
+            Compression::Snappy => {
+                self.packed.resize(snap::raw::max_compress_len(record.len()), 0);
+                let len =
+                    self.snappy.compress(record, &mut self.packed).map_err(io::Error::other)?;
+                (FLAG_SNAPPY, len)
+            }
+            Compression::Zstd => {
+                self.packed.clear();
+                zstd::stream::copy_encode(record, &mut self.packed, 1)?;
+                (FLAG_ZSTD, self.packed.len())
+            }
+        };
+        Ok(if len < record.len() { (flag, len) } else { (0, record.len()) })
+    }
+
+    fn page_at(&self) -> usize {
+        let at = (self.written + self.pending.len() as u64) % PAGE_BYTES as u64;
+        usize::try_from(at).expect("less than a page")
+    }
+
+    fn pad(&mut self) -> io::Result<()> {
+        let missing = padding(self.written + self.pending.len() as u64);
+        self.pending.resize(self.pending.len() + missing, 0);
+        if 1 << 20 < self.pending.len() { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all(&self.pending)?;
+        let pages = |len: u64| len / PAGE_BYTES as u64;
+        let end = self.written + self.pending.len() as u64;
+        self.metrics.page_flushes.inc();
+        self.metrics.completed_pages.add(pages(end) - pages(self.written));
+        self.written = end;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Finishes the segment, syncs it in the background, and creates the next one.
+    fn roll(&mut self) -> io::Result<()> {
+        self.pad()?;
+        self.flush()?;
+        self.join_sync()?;
+        let next = create(self.directory.as_ref(), &self.folder, self.segment + 1)?;
+        let mut done = std::mem::replace(&mut self.file, next);
+        self.segment += 1;
+        self.written = 0;
+        self.metrics.segment_current.set(f64::from(self.segment));
+        let (clock, duration) = (Arc::clone(&self.clock), Arc::clone(&self.metrics.fsync_duration));
+        self.syncing =
+            Some(thread::Builder::new().name("wal-sync".to_owned()).spawn(move || {
+                let start = clock.monotonic();
+                done.sync()?;
+                duration.observe((clock.monotonic() - start).as_secs_f64());
+                Ok(())
+            })?);
+        Ok(())
+    }
+
+    fn join_sync(&mut self) -> io::Result<()> {
+        let Some(handle) = self.syncing.take() else { return Ok(()) };
+        let result =
+            handle.join().unwrap_or_else(|_| Err(io::Error::other("the syncing thread panicked")));
+        if let Err(source) = &result {
+            self.lost = Some(source.to_string());
+        }
+        result
+    }
+
+    fn fail(&mut self, start: Mark, source: io::Error) -> WriteError {
+        self.metrics.writes_failed.inc();
+        self.pending.clear();
+        self.broken = Some(start);
+        let error = WriteError { segment: self.segment, source };
+        // If the disk refuses this too, the next call tries again.
+        let _ = self.heal();
+        error
+    }
+
+    /// Cuts off what a failed batch left behind; refuses if that, or an earlier sync, failed.
+    fn heal(&mut self) -> Result<(), WriteError> {
+        if self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
+            // A failure is remembered in `lost`.
+            let _ = self.join_sync();
+        }
+        let segment = self.segment;
+        if let Some(why) = &self.lost {
+            let source = io::Error::other(format!("an earlier segment could not be synced: {why}"));
+            return Err(WriteError { segment, source });
+        }
+        let Some(mark) = self.broken else { return Ok(()) };
+        self.cut_back(mark).map_err(|source| WriteError { segment, source })?;
+        self.broken = None;
+        Ok(())
+    }
+
+    fn cut_back(&mut self, mark: Mark) -> io::Result<()> {
+        for n in segment::list(self.directory.as_ref(), &self.folder)?.into_iter().rev() {
+            if mark.segment < n {
+                self.directory.remove_file(&segment::path(&self.folder, n))?;
+            }
+        }
+        let path = segment::path(&self.folder, mark.segment);
+        let mut file = self.directory.append(&path)?;
+        file.set_len(mark.len)?;
+        if self.directory.size(&path)? != mark.len {
+            return Err(io::Error::other("the segment could not be cut back"));
+        }
+        (self.file, self.segment, self.written) = (file, mark.segment, mark.len);
+        self.metrics.segment_current.set(f64::from(self.segment));
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Without `close` nothing is promised but that no thread outlives its owner.
+        let _ = self.join_sync();
+    }
+}
+
+fn create(
+    directory: &dyn Directory,
+    folder: &Path,
+    segment: u32,
+) -> io::Result<Box<dyn FileWrite>> {
+    let file = directory.create(&segment::path(folder, segment))?;
+    directory.sync_dir(folder)?;
+    Ok(file)
+}

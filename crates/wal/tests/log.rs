@@ -1,0 +1,350 @@
+//! The log as a whole: known bytes, round trips, torn tails, full disks.
+
+#[path = "support/full_disk.rs"]
+mod full_disk;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use full_disk::FullDisk;
+use model::{Labels, Metadata, MetricType, SeriesRef};
+use proptest::prelude::*;
+use stdx::{Directory, SystemClock, SystemDirectory};
+use wal::record::{self, Kind, RefExemplar, RefSample, Tombstone};
+use wal::{Compression, Metrics, Options, ReadError, Reader, Writer, checkpoint, repair, segment};
+
+const T: i64 = 1_700_000_000_000;
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let pair =
+        |it: &[u8]| u8::from_str_radix(std::str::from_utf8(it).expect("ascii"), 16).expect("hex");
+    digits.chunks(2).map(pair).collect()
+}
+
+fn folder() -> (tempfile::TempDir, Arc<dyn Directory>) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let directory = Arc::new(SystemDirectory::new(dir.path()));
+    (dir, directory)
+}
+
+fn open(directory: &Arc<dyn Directory>, options: Options) -> Writer {
+    let clock = Arc::new(SystemClock::default());
+    Writer::open(Arc::clone(directory), Path::new("wal"), options, clock, Metrics::default())
+        .expect("opens")
+}
+
+fn read_all(directory: &Arc<dyn Directory>, folder: &str) -> (Vec<Vec<u8>>, Option<ReadError>) {
+    let numbers = segment::list(directory.as_ref(), Path::new(folder)).expect("lists");
+    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+        return (Vec::new(), None);
+    };
+    let mut reader = Reader::new(Arc::clone(directory), Path::new(folder), *first..=*last);
+    let mut all = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(Some(record)) => all.push(record.bytes.to_vec()),
+            Ok(None) => return (all, None),
+            Err(error) => return (all, Some(error)),
+        }
+    }
+}
+
+fn series_record(series: u64, labels: &Labels) -> Vec<u8> {
+    let mut out = Vec::new();
+    record::start(Kind::Series, &mut out);
+    record::put_series(&mut out, SeriesRef(series), labels);
+    out
+}
+
+fn samples_record(samples: &[(u64, i64, f64)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    record::put_samples(
+        &mut out,
+        samples.iter().map(|(r, t, v)| RefSample { series: SeriesRef(*r), t: *t, v: *v }),
+    );
+    out
+}
+
+#[test]
+fn writes_known_bytes() {
+    let (dir, directory) = folder();
+    let mut writer =
+        open(&directory, Options { compression: Compression::None, ..Options::default() });
+    let labels = Labels::from_pairs([("__name__", "m"), ("a", "x")]);
+    let samples = samples_record(&[(1, T, 1.0), (1, T + 15_000, 2.0)]);
+    writer.log(&[&series_record(1, &labels), &samples]).expect("writes");
+    let expected = hex(
+        "01 0019 fbae88b7   01 0000000000000001 02 08 5f5f6e616d655f5f 01 6d 01 61 01 78
+         01 0027 42d27d67   02 0000000000000001 0000018bcfe56800  00 00 3ff0000000000000  00 b0ea01 4000000000000000",
+    );
+    assert_eq!(std::fs::read(dir.path().join("wal/00000000")).expect("reads"), expected);
+    writer.close().expect("closes");
+    let padded = std::fs::read(dir.path().join("wal/00000000")).expect("reads");
+    assert_eq!((padded.len(), &padded[..expected.len()]), (32 << 10, &expected[..]));
+    assert_eq!(
+        open(&directory, Options::default()).segment(),
+        1,
+        "a log is opened with a new segment"
+    );
+}
+
+#[test]
+fn reads_samples_with_start_timestamps() {
+    let bytes =
+        hex("0b  02 80a0abfef962 e083aafef962 3ff0000000000000  02 b0ea01 01 4000000000000000
+         00 b0ea01 00 4000000000000000");
+    let (kind, body) = record::split(&bytes).expect("known");
+    let mut read = Vec::new();
+    record::samples_v2(body, |it| read.push((it.series.0, it.t, it.v))).expect("decodes");
+    assert_eq!(
+        (kind, read),
+        (Kind::SamplesV2, vec![(1, T, 1.0), (2, T + 15_000, 2.0), (2, T + 15_000, 2.0)])
+    );
+}
+
+#[test]
+fn every_kind_comes_back() {
+    let stone = Tombstone { series: SeriesRef(3), mint: i64::MIN, maxt: i64::MAX };
+    let mut out = Vec::new();
+    record::start(Kind::Tombstones, &mut out);
+    record::put_tombstone(&mut out, stone);
+    let mut read = Vec::new();
+    record::tombstones(&out[1..], |it| read.push(it)).expect("decodes");
+    assert_eq!(read, [stone]);
+
+    let exemplar = RefExemplar {
+        series: SeriesRef(9),
+        t: T,
+        v: 0.5,
+        labels: Labels::from_pairs([("trace_id", "abc")]),
+    };
+    let earlier = RefExemplar { series: SeriesRef(2), t: T - 1, ..exemplar.clone() };
+    record::put_exemplars(&mut out, &[exemplar.clone(), earlier.clone()]);
+    let mut read = Vec::new();
+    record::exemplars(&out[1..], |it| read.push(it)).expect("decodes");
+    assert_eq!(read, [exemplar, earlier]);
+
+    let metadata = Metadata {
+        kind: MetricType::Counter,
+        unit: "seconds".to_owned(),
+        help: "Help.".to_owned(),
+    };
+    record::start(Kind::Metadata, &mut out);
+    record::put_metadata(&mut out, SeriesRef(7), &metadata);
+    let mut read = Vec::new();
+    record::metadata(&out[1..], |series, it| read.push((series.0, it))).expect("decodes");
+    assert_eq!(read, [(7, metadata)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn records_of_any_size_come_back(
+        sizes in prop::collection::vec(prop_oneof![0usize..200, 30_000usize..70_000, Just(32_761), Just(32_754)], 1..40),
+        compression in prop_oneof![Just(Compression::None), Just(Compression::Snappy), Just(Compression::Zstd)],
+        batch in 1usize..5,
+    ) {
+        let (_dir, directory) = folder();
+        let mut writer = open(&directory, Options { segment_bytes: 128 << 10, compression });
+        let mut seed = 1u32;
+        let records: Vec<Vec<u8>> = sizes
+            .iter()
+            .map(|n| (0..*n).map(|_| { seed = seed.wrapping_mul(1_664_525).wrapping_add(12_345); seed.to_be_bytes()[0] & 0x3f }).collect())
+            .collect();
+        for group in records.chunks(batch) {
+            let group: Vec<&[u8]> = group.iter().map(|it| &it[..]).collect();
+            writer.log(&group).expect("writes");
+        }
+        writer.close().expect("closes");
+        let (read, error) = read_all(&directory, "wal");
+        prop_assert!(error.is_none(), "{:?}", error);
+        prop_assert_eq!(read, records);
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0usize..4) {
+        let (dir, directory) = folder();
+        std::fs::create_dir(dir.path().join("wal")).expect("creates");
+        let mut all = Vec::new();
+        // A frame with a right checksum, so that what is inside gets read as well.
+        if 0 < at && !bytes.is_empty() {
+            all.push([1, 9, 17][at - 1]);
+            all.extend_from_slice(&u16::try_from(bytes.len()).expect("short").to_be_bytes());
+            all.extend_from_slice(&crc32c::crc32c(&bytes).to_be_bytes());
+        }
+        all.extend_from_slice(&bytes);
+        std::fs::write(dir.path().join("wal/00000000"), all).expect("writes");
+        let _ = read_all(&directory, "wal");
+        let Some((kind, body)) = record::split(&bytes) else { return Ok(()) };
+        let _ = match kind {
+            Kind::Series => record::series(body, |_, _| ()),
+            Kind::Samples => record::samples(body, |_| ()),
+            Kind::SamplesV2 => record::samples_v2(body, |_| ()),
+            Kind::Tombstones => record::tombstones(body, |_| ()),
+            Kind::Exemplars => record::exemplars(body, |_| ()),
+            Kind::Metadata => record::metadata(body, |_, _| ()),
+            _ => Ok(()),
+        };
+    }
+}
+
+#[test]
+fn a_tail_torn_anywhere_costs_one_record() {
+    let (dir, directory) = folder();
+    let mut writer =
+        open(&directory, Options { compression: Compression::None, ..Options::default() });
+    let kept: Vec<Vec<u8>> = (0..3).map(|i| samples_record(&[(1, T + i, 1.0)])).collect();
+    for record in &kept {
+        writer.log(&[record]).expect("writes");
+    }
+    let path = dir.path().join("wal/00000000");
+    let good = std::fs::metadata(&path).expect("is there").len();
+    // Long enough to be two fragments.
+    let torn: Vec<(u64, i64, f64)> = (0..4000).map(|i| (i + 1, T + 9, 0.5)).collect();
+    writer.log(&[&samples_record(&torn)]).expect("writes");
+    drop(writer);
+    let whole = std::fs::read(&path).expect("reads");
+    let good_len = usize::try_from(good).expect("fits");
+    let cuts =
+        (good_len + 1..good_len + 300).chain(32_700..32_800).chain(whole.len() - 100..whole.len());
+    for cut in cuts {
+        std::fs::write(&path, &whole[..cut]).expect("writes");
+        let (read, error) = read_all(&directory, "wal");
+        assert_eq!(read, kept, "cut at {cut}");
+        let Some(ReadError::Corrupt { segment: 0, offset, .. }) = error else {
+            panic!("cut at {cut}: {error:?}")
+        };
+        assert_eq!(offset, good, "cut at {cut}");
+        repair(directory.as_ref(), Path::new("wal"), 0, offset).expect("repairs");
+        let (read, error) = read_all(&directory, "wal");
+        assert!(read == kept && error.is_none(), "cut at {cut}: {error:?}");
+        assert_eq!(std::fs::metadata(&path).expect("is there").len(), 32 << 10);
+    }
+}
+
+#[test]
+fn corruption_names_its_place_and_later_segments_go() {
+    let (dir, directory) = folder();
+    let mut writer =
+        open(&directory, Options { compression: Compression::None, ..Options::default() });
+    let first = samples_record(&[(1, T, 1.0)]);
+    writer.log(&[&first]).expect("writes");
+    writer.log(&[&samples_record(&[(1, T + 1, 1.0)])]).expect("writes");
+    writer.cut().expect("cuts");
+    writer.log(&[&samples_record(&[(1, T + 2, 1.0)])]).expect("writes");
+    writer.close().expect("closes");
+    let path = dir.path().join("wal/00000000");
+    let mut bytes = std::fs::read(&path).expect("reads");
+    let at = 7 + first.len();
+    bytes[at + 20] ^= 1;
+    std::fs::write(&path, bytes).expect("writes");
+    let (read, error) = read_all(&directory, "wal");
+    let error = error.expect("fails");
+    assert_eq!(
+        error.to_string(),
+        format!("corruption in segment 00000000 at {at}: unexpected checksum")
+    );
+    let lost = repair(directory.as_ref(), Path::new("wal"), 0, at as u64).expect("repairs");
+    assert_eq!((read.len(), lost.segments, lost.bytes), (1, 1, (32 << 10) - at as u64));
+    assert_eq!(segment::list(directory.as_ref(), Path::new("wal")).expect("lists"), [0]);
+    assert_eq!(read_all(&directory, "wal").0, [first]);
+}
+
+#[test]
+fn a_checkpoint_keeps_what_is_needed() {
+    let (_dir, directory) = folder();
+    let mut writer = open(&directory, Options::default());
+    let labels = |v: &str| Labels::from_pairs([("__name__", "m"), ("a", v)]);
+    let mut both = series_record(1, &labels("x"));
+    record::put_series(&mut both, SeriesRef(2), &labels("y"));
+    let mut metadata = Vec::new();
+    for help in ["old", "new"] {
+        record::start(Kind::Metadata, &mut metadata);
+        let it = Metadata { help: help.to_owned(), ..Metadata::default() };
+        record::put_metadata(&mut metadata, SeriesRef(2), &it);
+        writer.log(&[&metadata]).expect("writes");
+    }
+    writer
+        .log(&[&both, &samples_record(&[(1, T, 1.0), (2, T, 1.0), (2, T + 10, 2.0)])])
+        .expect("writes");
+    writer.cut().expect("cuts");
+    writer
+        .log(&[&samples_record(&[(1, T + 1, 1.0)]), &samples_record(&[(2, T + 20, 3.0)])])
+        .expect("writes");
+    writer.cut().expect("cuts");
+    let later = samples_record(&[(2, T + 30, 4.0)]);
+    writer.log(&[&later]).expect("writes");
+
+    for last in [0, 1] {
+        let request = checkpoint::Request {
+            directory: Arc::clone(&directory),
+            folder: Path::new("wal"),
+            last,
+            keep: &|series| series.0 == 2,
+            mint: T + 10,
+            options: Options::default(),
+            clock: Arc::new(SystemClock::default()),
+        };
+        let found = checkpoint::create(&request).expect("folds");
+        writer.remove_below(last + 1).expect("removes");
+        checkpoint::remove_before(directory.as_ref(), Path::new("wal"), last).expect("removes");
+        assert_eq!(
+            checkpoint::last(directory.as_ref(), Path::new("wal")).expect("lists"),
+            Some(found)
+        );
+    }
+    let (read, error) = read_all(&directory, "wal/checkpoint.00000001");
+    assert!(error.is_none());
+    let expected = [
+        series_record(2, &labels("y")),
+        samples_record(&[(2, T + 10, 2.0)]),
+        metadata.clone(),
+        samples_record(&[(2, T + 20, 3.0)]),
+    ];
+    // The second folding reads the first one's metadata and writes it last.
+    assert_eq!(
+        read,
+        [expected[0].clone(), expected[1].clone(), expected[3].clone(), expected[2].clone()]
+    );
+    assert_eq!(read_all(&directory, "wal").0, [later]);
+}
+
+#[test]
+fn a_full_disk_costs_only_what_was_refused() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let disk = FullDisk::new(dir.path(), 100_000);
+    let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+    let options = Options { segment_bytes: 64 << 10, compression: Compression::None };
+    let mut writer = open(&directory, options);
+    let record =
+        |i: i64| samples_record(&(0..300).map(|r| (r + 1, T + i, 1.5)).collect::<Vec<_>>());
+    let mut kept = Vec::new();
+    let mut refused = 0;
+    for i in 0..60 {
+        if i == 40 {
+            disk.refuse_cuts(true);
+        }
+        if i == 45 {
+            disk.set_room(1 << 20);
+        }
+        if i == 50 {
+            disk.refuse_cuts(false);
+        }
+        // Two records a batch: sometimes the first fits and the second does not.
+        match writer.log(&[&record(2 * i), &record(2 * i + 1)]) {
+            Ok(()) => kept.extend([record(2 * i), record(2 * i + 1)]),
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().starts_with("write log segment 0000000"), "{error}");
+                disk.make_room(100);
+            }
+        }
+    }
+    assert!(20 < kept.len() && 5 < refused, "{} kept, {refused} refused", kept.len());
+    drop(writer);
+    let (read, error) = read_all(&directory, "wal");
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read, kept);
+}
