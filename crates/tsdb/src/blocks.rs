@@ -1,0 +1,205 @@
+//! The blocks of a database: finding them, writing and merging them, letting them go.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use block::meta::{HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES};
+use block::{Block, Error, Meta, Ulid};
+use chunk::cut;
+use stdx::Directory;
+
+use crate::compact::{compact, write_block};
+use crate::db::Inner;
+use crate::head::HeadRange;
+use crate::metrics::Metrics;
+use crate::plan::{plan, ranges};
+use crate::retention::{Reason, block_names, deletable, delete_block};
+use crate::sync::{lock, read, write};
+
+/// What is open. Replaced as a whole, so a query keeps the blocks it began with.
+#[derive(Default)]
+pub(crate) struct Blocks {
+    /// Oldest first.
+    open: Arc<[Arc<Block>]>,
+    /// Those that cannot be read. They are left alone, and not complained about twice.
+    bad: BTreeSet<Ulid>,
+}
+
+impl Blocks {
+    /// Opens blocks that are new in the directory and forgets those that are gone.
+    ///
+    /// # Errors
+    /// If the directory cannot be listed.
+    pub(crate) fn load(
+        &mut self,
+        directory: &dyn Directory,
+        metrics: &Metrics,
+    ) -> Result<(), Error> {
+        let names = block_names(directory)?;
+        let mut open: Vec<Arc<Block>> = Vec::with_capacity(names.len());
+        for ulid in &names {
+            if let Some(known) = self.open.iter().find(|it| it.meta().ulid == *ulid) {
+                open.push(Arc::clone(known));
+                continue;
+            }
+            match Block::open(directory, &PathBuf::from(ulid.to_string())) {
+                Ok(block) if block.meta().ulid == *ulid => open.push(Arc::new(block)),
+                Ok(_) => self.complain(*ulid, "the name in meta.json is another"),
+                Err(error) => self.complain(*ulid, &error.to_string()),
+            }
+        }
+        self.bad.retain(|ulid| names.contains(ulid));
+        #[expect(clippy::cast_precision_loss, reason = "a number of blocks")]
+        metrics.blocks_corrupt.set(self.bad.len() as f64);
+        open.sort_by_key(|it| (it.meta().mint, it.meta().maxt));
+        self.open = open.into();
+        Ok(())
+    }
+
+    /// Where the log takes over: the end of the newest block that was cut from the head in order.
+    pub(crate) fn in_order_maxt(&self) -> i64 {
+        let hints = [HINT_OUT_OF_ORDER, HINT_STALE_SERIES, HINT_SELECTED_SERIES];
+        let in_order =
+            self.open.iter().filter(|it| !hints.iter().any(|hint| it.meta().has_hint(hint)));
+        in_order.map(|it| it.meta().maxt).max().unwrap_or(i64::MIN)
+    }
+
+    fn complain(&mut self, ulid: Ulid, why: &str) {
+        if self.bad.insert(ulid) {
+            tracing::error!(block = %ulid, why, "corrupted block left out; move it away or repair it");
+        }
+    }
+}
+
+impl Inner {
+    /// The open blocks, oldest first.
+    pub(crate) fn blocks(&self) -> Arc<[Arc<Block>]> {
+        Arc::clone(&read(&self.blocks).open)
+    }
+
+    /// One round of maintenance.
+    pub(crate) fn maintain(&self) {
+        let _maintaining = lock(&self.maintaining);
+        if let Err(error) = self.head.sync_finished() {
+            tracing::error!(%error, "syncing the head failed");
+        }
+        if let Err(error) = self.compact().and_then(|()| self.reload()) {
+            self.metrics.compactions_failed.inc();
+            tracing::error!(%error, "compaction failed");
+        }
+    }
+
+    fn compact(&self) -> Result<(), Error> {
+        let mut is_cut = false;
+        while self.head.is_compactable() && !self.is_stopping() {
+            self.metrics.compactions_triggered.inc();
+            if !self.compact_head()? {
+                break;
+            }
+            is_cut = true;
+        }
+        if is_cut {
+            self.head.truncate_log(self.head.time_range().0);
+        }
+        self.compact_blocks()
+    }
+
+    /// Turns the oldest range of the head into a block. False if the database is being closed.
+    fn compact_head(&self) -> Result<bool, Error> {
+        let mint = self.head.time_range().0;
+        let maxt = cut::range_end(mint, self.head.chunk_range_ms);
+        if !self.head.wait_for_appenders_before(maxt, &|| self.is_stopping()) {
+            return Ok(false);
+        }
+        let ulid = self.new_ulid();
+        let mut meta = Meta::new(ulid, mint, maxt);
+        meta.compaction.level = 1;
+        meta.compaction.sources = vec![ulid];
+        let start = self.clock.monotonic();
+        let written = {
+            let source = HeadRange::new(&self.head, mint, maxt - 1);
+            let directory = self.directory.as_ref();
+            write_block(directory, meta, self.options.block_segment_bytes, &mut [Box::new(source)])?
+        };
+        self.metrics.compactions.inc();
+        if let Some(meta) = written {
+            let seconds = (self.clock.monotonic() - start).as_secs_f64();
+            tracing::info!(block = %meta.ulid, mint, maxt, series = meta.stats.n_series, seconds, "write block");
+            self.reload()?;
+        }
+        Ok(self.head.truncate(maxt, &|| self.is_stopping()))
+    }
+
+    /// Merges blocks until there is nothing to merge, or the head is due again.
+    fn compact_blocks(&self) -> Result<(), Error> {
+        let ranges = ranges(self.options.block_range_min_ms, self.options.block_range_max_ms);
+        while !self.is_stopping() && !self.head.is_compactable() {
+            let metas: Vec<Meta> = self.blocks().iter().map(|it| it.meta().clone()).collect();
+            let parents = plan(&metas, &ranges);
+            if parents.is_empty() {
+                return Ok(());
+            }
+            self.metrics.compactions_triggered.inc();
+            let ulid = self.new_ulid();
+            let done =
+                compact(self.directory.as_ref(), ulid, self.options.block_segment_bytes, &parents);
+            self.metrics.compactions.inc();
+            // What a failed merge says of its parents has to be read again, too.
+            write(&self.blocks).open =
+                self.blocks().iter().filter(|it| !is_among(it, &parents)).cloned().collect();
+            self.reload()?;
+            tracing::info!(block = %ulid, parents = parents.len(), "compact blocks");
+            done?;
+        }
+        Ok(())
+    }
+
+    /// Looks for blocks, then removes those that must go.
+    pub(crate) fn reload(&self) -> Result<(), Error> {
+        self.metrics.reloads.inc();
+        let result = self.load_and_delete();
+        if result.is_err() {
+            self.metrics.reloads_failed.inc();
+        }
+        result
+    }
+
+    fn load_and_delete(&self) -> Result<(), Error> {
+        let directory = self.directory.as_ref();
+        let mut next = {
+            let now = read(&self.blocks);
+            Blocks { open: Arc::clone(&now.open), bad: now.bad.clone() }
+        };
+        next.load(directory, &self.metrics)?;
+        let sizes: Vec<(&Meta, u64)> =
+            next.open.iter().map(|it| (it.meta(), it.n_bytes())).collect();
+        let retention = *lock(&self.retention);
+        let gone = deletable(&sizes, self.head.disk_bytes(), retention);
+        next.open =
+            next.open.iter().filter(|it| !gone.contains_key(&it.meta().ulid)).cloned().collect();
+        *write(&self.blocks) = next;
+        for (ulid, reason) in gone {
+            match reason {
+                Reason::Time => self.metrics.time_retentions.inc(),
+                Reason::Size => self.metrics.size_retentions.inc(),
+                Reason::Empty | Reason::Replaced => {}
+            }
+            tracing::info!(block = %ulid, ?reason, "Deleting obsolete block");
+            delete_block(directory, ulid)?;
+        }
+        Ok(())
+    }
+
+    /// A name for a block. Chance comes from the hasher of the standard library.
+    fn new_ulid(&self) -> Ulid {
+        let chance = RandomState::new();
+        let random = u128::from(chance.hash_one(1)) << 64 | u128::from(chance.hash_one(2));
+        Ulid::new(self.clock.now_ms(), random)
+    }
+}
+
+fn is_among(block: &Block, metas: &[&Meta]) -> bool {
+    metas.iter().any(|it| it.ulid == block.meta().ulid)
+}

@@ -1,0 +1,297 @@
+//! The database: a head, blocks, and the thread that turns one into the other.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use block::Block;
+use stdx::{Clock, Directory};
+use storage::merge::MergeQuerier;
+use storage::{Appendable, Appender, Querier, Queryable, ReadError};
+
+use crate::blocks::Blocks;
+use crate::head::{Head, HeadQuerier, Replayed, Setup, WAL_FOLDER};
+use crate::metrics::{self, Metrics};
+use crate::retention::{self, Retention};
+use crate::sync::lock;
+use crate::{OpenError, Options, Stats};
+
+/// Maintenance is looked at so often.
+const TICK: Duration = Duration::from_secs(60);
+
+const LOCK_FILE: &str = "lock";
+
+/// An open database. Shared by wrapping it in an `Arc`; closed by [`Db::close`] or by dropping it.
+pub struct Db {
+    inner: Arc<Inner>,
+    maintenance: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the maintenance thread shares with everybody else.
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    /// What is kept; a reload changes it. Held to copy it.
+    pub(crate) retention: Mutex<Retention>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) head: Arc<Head>,
+    pub(crate) blocks: RwLock<Blocks>,
+    /// Held by whoever compacts or reloads.
+    pub(crate) maintaining: Mutex<()>,
+    n_wal_corruptions: u64,
+    /// Held while the database is open. `None` if it is only read, or closed.
+    lock: Mutex<Option<Box<dyn Send>>>,
+    /// Set once, to end the maintenance thread.
+    stop: Mutex<bool>,
+    stopped: Condvar,
+}
+
+impl Db {
+    /// Opens or creates the database in `directory`, replays its log, and starts the maintenance
+    /// thread, which [`Db::close`] joins. Returns when everything is readable.
+    ///
+    /// A block that cannot be read is left out with an error in the log; a log that is torn or corrupt is
+    /// cut back to its last good record, and what was lost is logged.
+    ///
+    /// # Errors
+    /// If the directory is locked, unreadable, or damaged in a way that repair would make worse.
+    pub fn open(
+        options: Options,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+        registry: &client::Registry,
+    ) -> Result<Self, OpenError> {
+        let metrics = Metrics::register(registry);
+        let root = directory.root().display().to_string();
+        directory.create_dir_all(Path::new("")).map_err(OpenError::io(format!("create {root}")))?;
+        retention::remove_leftovers(directory.as_ref())
+            .map_err(block_error("remove unfinished blocks"))?;
+        wal::checkpoint::remove_unfinished(directory.as_ref(), Path::new(WAL_FOLDER))
+            .map_err(OpenError::io("remove unfinished checkpoints"))?;
+        let lock = take_lock(&options, directory.as_ref(), &metrics)?;
+        let wal_metrics = wal::Metrics::register(registry);
+        let setup = Setup {
+            options: &options,
+            directory,
+            clock,
+            metrics,
+            min_valid: i64::MIN,
+            read_only: false,
+        };
+        let inner = Arc::new(Inner::open(setup, wal_metrics, lock)?);
+        metrics::register_gauges(registry, &inner);
+        let worker = Arc::clone(&inner);
+        let thread =
+            std::thread::Builder::new().name("tsdb".to_owned()).spawn(move || worker.run());
+        let thread = thread.map_err(OpenError::io("start the maintenance thread"))?;
+        Ok(Self { inner, maintenance: Mutex::new(Some(thread)) })
+    }
+
+    /// Opens the database in `directory` without writing to it or locking it.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn open_read_only(
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let (options, metrics) = (Options::default(), Metrics::default());
+        let setup = Setup {
+            options: &options,
+            directory,
+            clock,
+            metrics,
+            min_valid: i64::MIN,
+            read_only: true,
+        };
+        let inner = Arc::new(Inner::open(setup, wal::Metrics::default(), None)?);
+        Ok(Self { inner, maintenance: Mutex::new(None) })
+    }
+
+    /// Changes how long and how much is kept, from the next maintenance on: milliseconds and bytes, 0 is
+    /// no limit.
+    pub fn set_retention(&self, time_ms: i64, bytes: u64) {
+        *lock(&self.inner.retention) = Retention { time_ms, bytes };
+    }
+
+    /// Counts what the head holds; each list is cut to `limit` entries.
+    pub fn stats(&self, limit: usize) -> Stats {
+        self.inner.head.stats(limit)
+    }
+
+    /// Time of the oldest sample, in head or blocks; `i64::MAX` without any.
+    pub fn mint(&self) -> i64 {
+        self.inner.mint()
+    }
+
+    /// The blocks, oldest first.
+    pub fn blocks(&self) -> Vec<Arc<Block>> {
+        self.inner.blocks().to_vec()
+    }
+
+    /// How many corruptions were found in the log and repaired when it was opened.
+    pub fn wal_corruptions(&self) -> u64 {
+        self.inner.n_wal_corruptions
+    }
+
+    /// Bytes of memory of the head's series: records, labels as numbers, open chunks.
+    pub fn series_bytes(&self) -> u64 {
+        self.inner.head.heap_bytes()
+    }
+
+    /// Does at once what the maintenance thread does each minute: turns the head into blocks if it is old
+    /// enough, merges blocks, and removes those that retention or a merge made superfluous. Failures are
+    /// logged and counted.
+    pub fn maintain(&self) {
+        self.inner.maintain();
+    }
+
+    /// Stops maintenance, finishes files, gives the lock back. Later calls do nothing; appends after
+    /// it fail.
+    ///
+    /// # Errors
+    /// If the last bytes could not be written.
+    pub fn close(&self) -> Result<(), OpenError> {
+        *lock(&self.inner.stop) = true;
+        self.inner.stopped.notify_all();
+        if let Some(thread) = lock(&self.maintenance).take() {
+            // If it panicked it has said so; closing goes on.
+            let _ = thread.join();
+        }
+        let _maintaining = lock(&self.inner.maintaining);
+        let closed = self.inner.head.close();
+        if lock(&self.inner.lock).take().is_some() {
+            // Left behind, it would only make the next start say that this one was not clean.
+            let _ = self.inner.directory.remove_file(Path::new(LOCK_FILE));
+        }
+        closed.map_err(|why| OpenError::Io {
+            what: "close the database".to_owned(),
+            source: std::io::Error::other(why),
+        })
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "closing the database failed");
+        }
+    }
+}
+
+impl Appendable for Db {
+    fn appender(&self) -> Box<dyn Appender> {
+        Box::new(self.inner.head.appender())
+    }
+}
+
+impl Queryable for Db {
+    fn querier(&self, mint: i64, maxt: i64) -> Result<Box<dyn Querier>, ReadError> {
+        let mut parts: Vec<Box<dyn Querier>> = Vec::new();
+        // The head first: what it gives up after this is in the blocks looked at next.
+        let head = HeadQuerier::new(Arc::clone(&self.inner.head), mint, maxt);
+        for block in self.inner.blocks().iter().filter(|it| it.overlaps(mint, maxt)) {
+            parts.push(Box::new(block.querier(mint, maxt)));
+        }
+        if parts.is_empty() || !head.is_outside() {
+            parts.push(Box::new(head));
+        }
+        Ok(Box::new(MergeQuerier::new(parts)))
+    }
+}
+
+impl Inner {
+    fn open(
+        setup: Setup<'_>,
+        wal_metrics: wal::Metrics,
+        lock: Option<Box<dyn Send>>,
+    ) -> Result<Self, OpenError> {
+        let start = setup.clock.monotonic();
+        let mut blocks = Blocks::default();
+        blocks
+            .load(setup.directory.as_ref(), &setup.metrics)
+            .map_err(block_error("list blocks"))?;
+        let setup = Setup { min_valid: blocks.in_order_maxt(), ..setup };
+        let (head, replayed) = Head::open(&setup, wal_metrics)?;
+        let Setup { options, directory, clock, metrics, .. } = setup;
+        let seconds = (clock.monotonic() - start).as_secs_f64();
+        metrics.replay_seconds.set(seconds);
+        report(&replayed, seconds);
+        Ok(Self {
+            options: options.clone(),
+            retention: Mutex::new(Retention {
+                time_ms: options.retention_ms,
+                bytes: options.retention_bytes,
+            }),
+            directory,
+            clock,
+            metrics,
+            head,
+            blocks: RwLock::new(blocks),
+            maintaining: Mutex::default(),
+            n_wal_corruptions: replayed.n_wal_corruptions,
+            lock: Mutex::new(lock),
+            stop: Mutex::new(false),
+            stopped: Condvar::new(),
+        })
+    }
+
+    /// The maintenance thread.
+    fn run(&self) {
+        loop {
+            let stop = lock(&self.stop);
+            let wait = self.stopped.wait_timeout_while(stop, TICK, |stop| !*stop);
+            if *wait.unwrap_or_else(PoisonError::into_inner).0 {
+                return;
+            }
+            self.maintain();
+        }
+    }
+
+    /// True once the database is being closed.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *lock(&self.stop)
+    }
+
+    pub(crate) fn mint(&self) -> i64 {
+        let in_blocks = self.blocks().iter().map(|it| it.meta().mint).min().unwrap_or(i64::MAX);
+        in_blocks.min(self.head.time_range().0)
+    }
+}
+
+fn take_lock(
+    options: &Options,
+    directory: &dyn Directory,
+    metrics: &Metrics,
+) -> Result<Option<Box<dyn Send>>, OpenError> {
+    if !options.lock {
+        metrics.clean_start.set(-1.0);
+        return Ok(None);
+    }
+    let path = PathBuf::from(LOCK_FILE);
+    let was_there = directory.exists(&path);
+    let lock = directory.lock(&path).map_err(OpenError::Locked)?;
+    metrics.clean_start.set(if was_there { 0.0 } else { 1.0 });
+    if was_there {
+        tracing::warn!(path = %directory.root().join(&path).display(), "A lockfile from a previous execution already existed. It was replaced");
+    }
+    Ok(Some(lock))
+}
+
+fn report(replayed: &Replayed, seconds: f64) {
+    for place in &replayed.repairs {
+        tracing::error!(%place, "repaired corruption");
+    }
+    if 0 < replayed.n_unknown_samples || 0 < replayed.n_unknown_series {
+        let (samples, chunks) = (replayed.n_unknown_samples, replayed.n_unknown_series);
+        tracing::warn!(samples, series_of_mapped_chunks = chunks, "Unknown series references");
+    }
+    tracing::info!(samples = replayed.n_samples, seconds, "WAL replay completed");
+}
+
+fn block_error(what: &str) -> impl FnOnce(block::Error) -> OpenError {
+    let what = what.to_owned();
+    move |error| OpenError::Io { what, source: std::io::Error::other(error.to_string()) }
+}

@@ -1,0 +1,163 @@
+//! The head: everything too young for a block.
+//!
+//! - [`series`]: records of series in pages; [`index`]: [`pairs`], their [`postings`], and series by labels.
+//! - [`appender`]: one batch: checked when appended, logged and applied at commit.
+//! - [`chunk_files`]: finished chunks, mapped.
+//! - [`querier`], [`select`]: reading; [`isolation`]: what a reader may see.
+//! - [`replay`]: the head as the files describe it; [`truncate`]: giving up what a block holds.
+//!
+//! Locks, in the order in which they may be taken: log; index; list of pages; a page; chunk files.
+//! The gate of [`isolation`] comes before the pages.
+
+mod appender;
+mod block_source;
+mod chunk_files;
+mod index;
+mod isolation;
+mod pairs;
+mod postings;
+mod querier;
+mod replay;
+mod select;
+mod series;
+mod stats;
+mod truncate;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, RwLock};
+
+use stdx::{Clock, Directory};
+
+use crate::metrics::Metrics;
+use crate::sync::{lock, read};
+
+pub(crate) use appender::HeadAppender;
+pub(crate) use block_source::HeadRange;
+pub(crate) use querier::HeadQuerier;
+pub(crate) use replay::{Replayed, Setup};
+
+/// The folder of the log within the data directory.
+pub(crate) const WAL_FOLDER: &str = "wal";
+
+/// Series, their open chunks, and where their finished ones are.
+pub(crate) struct Head {
+    directory: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    /// Range of the blocks written from here.
+    pub(crate) chunk_range_ms: i64,
+    wal_options: wal::Options,
+    index: RwLock<Index>,
+    pages: series::Pages,
+    /// The greatest reference there is. Given out while `index` is locked to write.
+    last_ref: AtomicU64,
+    /// `None` once closed, or if only read.
+    log: Mutex<Option<wal::Writer>>,
+    /// Records of series that no commit has logged yet.
+    unlogged: Mutex<Vec<Vec<u8>>>,
+    chunk_files: chunk_files::ChunkFiles,
+    isolation: Arc<isolation::Isolation>,
+    /// Time of the oldest sample, or what is left of it after truncation; `i64::MAX` without any.
+    mint: AtomicI64,
+    /// Time of the newest sample; `i64::MIN` without any.
+    maxt: AtomicI64,
+    /// Blocks hold what is older.
+    min_valid: AtomicI64,
+    /// Views opened from now on read from here: before it, a block takes over.
+    truncating_below: AtomicI64,
+    /// References of the log that replay mapped to another series with the same labels.
+    aliases: Mutex<HashMap<u64, u64>>,
+    pool: Mutex<Vec<appender::Batch>>,
+    open_appenders: appender::OpenAppenders,
+}
+
+use index::Index;
+
+impl Head {
+    /// Opens a batch.
+    pub(crate) fn appender(self: &Arc<Self>) -> HeadAppender {
+        HeadAppender::new(Arc::clone(self))
+    }
+
+    /// Times of the oldest and the newest sample; `(i64::MAX, i64::MIN)` without any.
+    pub(crate) fn time_range(&self) -> (i64, i64) {
+        (self.mint.load(SeqCst), self.maxt.load(SeqCst))
+    }
+
+    /// True if the head is old enough for a block to be cut from it.
+    pub(crate) fn is_compactable(&self) -> bool {
+        let (mint, maxt) = self.time_range();
+        mint <= maxt && self.chunk_range_ms.saturating_mul(3) / 2 < maxt.saturating_sub(mint)
+    }
+
+    /// Older samples are refused.
+    fn min_appendable(&self) -> i64 {
+        let by_age = self.maxt.load(SeqCst).saturating_sub(self.chunk_range_ms / 2);
+        self.min_valid.load(SeqCst).max(by_age)
+    }
+
+    fn truncating_below(&self) -> i64 {
+        self.truncating_below.load(SeqCst)
+    }
+
+    fn widen(&self, mint: i64, maxt: i64) {
+        self.mint.fetch_min(mint, SeqCst);
+        self.maxt.fetch_max(maxt, SeqCst);
+    }
+
+    fn next_ref(&self) -> u64 {
+        self.last_ref.fetch_add(1, SeqCst) + 1
+    }
+
+    /// Bytes on disk of the log and of finished chunks.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.wal_bytes() + self.chunk_files.size()
+    }
+
+    /// Bytes on disk of the log, checkpoints included.
+    pub(crate) fn wal_bytes(&self) -> u64 {
+        let folder = PathBuf::from(WAL_FOLDER);
+        let mut total = 0;
+        let mut open = vec![folder];
+        while let Some(folder) = open.pop() {
+            for entry in self.directory.list(&folder).unwrap_or_default() {
+                total += entry.size;
+                open.extend(entry.is_dir.then(|| folder.join(&entry.name)));
+            }
+        }
+        total
+    }
+
+    /// Bytes on disk of finished chunks.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        self.chunk_files.size()
+    }
+
+    /// Writes what is still to be written and ends the log. Commits fail from now on.
+    ///
+    /// # Errors
+    /// If the disk refuses; everything else was done all the same.
+    pub(crate) fn close(&self) -> Result<(), String> {
+        let logged = self.log(&[]);
+        let writer = lock(&self.log).take();
+        let Some(writer) = writer else { return Ok(()) };
+        let closed = writer.close().map_err(|error| error.to_string());
+        let chunks =
+            self.chunk_files.close().map_err(|error| format!("close head chunk files: {error}"));
+        logged.and(closed).and(chunks)
+    }
+
+    /// Syncs files that are finished. To be called now and then.
+    pub(crate) fn sync_finished(&self) -> Result<(), String> {
+        // New series without a commit yet, of a batch that was given up.
+        self.log(&[])?;
+        self.chunk_files.sync_finished().map_err(|error| format!("sync head chunk files: {error}"))
+    }
+
+    /// Bytes of memory that series take, for tests and for the status page.
+    pub(crate) fn n_label_pairs(&self) -> usize {
+        read(&self.index).pairs.len()
+    }
+}

@@ -1,0 +1,420 @@
+//! Taking samples.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use chunk::{OpenChunk, cut};
+use model::{Labels, SeriesRef};
+use storage::{AppendError, Appender, CommitError};
+use wal::record::{self, Kind, RefSample};
+
+use super::Head;
+use super::index::{Index, Key};
+use super::isolation::Applying;
+use super::series::{Finished, Page, for_each_page, for_each_run, page_of};
+use crate::sync::{lock, read, write};
+
+/// New series are logged in records of about this size.
+const RECORD_BYTES: usize = 1 << 20;
+/// So many of them wait for a log that cannot be written; then new series are refused.
+const UNLOGGED_MAX: usize = 64;
+/// Batches kept for reuse, and samples in one of them.
+const POOL_MAX: usize = 16;
+const POOLED_SAMPLES_MAX: usize = 1 << 17;
+/// Samples whose series are fetched into the cache together.
+pub(super) const TOUCHED_TOGETHER: usize = 16;
+/// Even if full chunks cannot be written out, a chunk takes no more samples.
+const SAMPLES_MAX: u16 = 60_000;
+
+/// The memory of a batch, reused.
+#[derive(Default)]
+pub(crate) struct Batch {
+    samples: Vec<RefSample>,
+    record: Vec<u8>,
+    key: Key,
+}
+
+/// For each open batch, the time before which it refuses samples.
+#[derive(Default)]
+pub(crate) struct OpenAppenders {
+    state: Mutex<(u64, BTreeMap<u64, i64>)>,
+    closed: Condvar,
+}
+
+/// A batch of samples for the head.
+pub(crate) struct HeadAppender {
+    head: Arc<Head>,
+    /// Its number among the open ones.
+    number: u64,
+    batch: Batch,
+    /// Older samples are refused.
+    min_valid: i64,
+    /// The page of the series appended to last.
+    page: Option<(u64, Arc<Mutex<Page>>)>,
+    /// Refused so far: out of order, out of bounds.
+    n_refused: (u64, u64),
+}
+
+impl HeadAppender {
+    pub(crate) fn new(head: Arc<Head>) -> Self {
+        head.metrics.active_appenders.add(1.0);
+        let batch = lock(&head.pool).pop().unwrap_or_default();
+        let (number, min_valid) = head.open_appenders.open(|| head.min_appendable());
+        Self { head, number, batch, min_valid, page: None, n_refused: (0, 0) }
+    }
+
+    /// Takes a sample if its series is known and it may go there.
+    fn take(&mut self, series: u64, t: i64, v: f64) -> Result<(), AppendError> {
+        let number = page_of(series);
+        if self.page.as_ref().is_none_or(|(n, _)| *n != number) {
+            let page = self.head.pages.find(number).ok_or(AppendError::UnknownSeries)?;
+            self.page = Some((number, page));
+        }
+        let (_, page) = self.page.as_ref().expect("set above");
+        match admit(&mut lock(page), series, t, v) {
+            Ok(true) => self.batch.samples.push(RefSample { series: SeriesRef(series), t, v }),
+            Ok(false) => {}
+            Err(error) => {
+                self.n_refused.0 += u64::from(error == AppendError::OutOfOrder);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn in_bounds(&mut self, t: i64) -> Result<(), AppendError> {
+        if t < self.min_valid {
+            self.n_refused.1 += 1;
+            return Err(AppendError::OutOfBounds);
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self) {
+        for_each_page(
+            &self.head.pages,
+            &self.batch.samples,
+            |it| it.series.0,
+            |page, it| {
+                page.set_pending(it.series.0, false);
+            },
+        );
+        self.batch.samples.clear();
+    }
+}
+
+impl Appender for HeadAppender {
+    fn append_ref(&mut self, series: SeriesRef, t: i64, v: f64) -> Result<(), AppendError> {
+        self.in_bounds(t)?;
+        self.take(series.0, t, v)
+    }
+
+    fn append(&mut self, labels: &Labels, t: i64, v: f64) -> Result<SeriesRef, AppendError> {
+        self.in_bounds(t)?;
+        if labels.is_empty() {
+            return Err(AppendError::InvalidLabels("empty labelset: invalid sample".to_owned()));
+        }
+        loop {
+            let series = self.head.find_or_make(labels, &mut self.batch.key)?;
+            match self.take(series, t, v) {
+                // Dropped between the two lines above.
+                Err(AppendError::UnknownSeries) => {}
+                other => return other.map(|()| SeriesRef(series)),
+            }
+        }
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
+        let Batch { samples, record, .. } = &mut self.batch;
+        record.clear();
+        if !samples.is_empty() {
+            record::put_samples(record, samples.iter().copied());
+        }
+        // On failure, dropping this gives the batch up.
+        self.head.log(&self.batch.record).map_err(CommitError)?;
+        self.head.apply(&self.batch.samples);
+        self.batch.samples.clear();
+        Ok(())
+    }
+
+    fn rollback(self: Box<Self>) {}
+}
+
+impl Drop for HeadAppender {
+    fn drop(&mut self) {
+        self.give_up();
+        self.head.open_appenders.close(self.number);
+        let metrics = &self.head.metrics;
+        metrics.out_of_order.add(self.n_refused.0);
+        metrics.out_of_bound.add(self.n_refused.1);
+        metrics.active_appenders.add(-1.0);
+        let mut pool = lock(&self.head.pool);
+        if pool.len() < POOL_MAX && self.batch.samples.capacity() < POOLED_SAMPLES_MAX {
+            pool.push(std::mem::take(&mut self.batch));
+        }
+    }
+}
+
+impl OpenAppenders {
+    fn open(&self, min_valid: impl FnOnce() -> i64) -> (u64, i64) {
+        let (next, open) = &mut *lock(&self.state);
+        *next += 1;
+        // Asked for under the lock: whoever raises it and then waits must not miss this one.
+        let min_valid = min_valid();
+        open.insert(*next, min_valid);
+        (*next, min_valid)
+    }
+
+    fn close(&self, number: u64) {
+        lock(&self.state).1.remove(&number);
+        self.closed.notify_all();
+    }
+}
+
+impl Head {
+    /// Refuses samples before `t` from now on and waits for the batches that may still hold some; false
+    /// if `stop` became true before.
+    pub(crate) fn wait_for_appenders_before(&self, t: i64, stop: &dyn Fn() -> bool) -> bool {
+        self.min_valid.fetch_max(t, SeqCst);
+        let mut state = lock(&self.open_appenders.state);
+        while state.1.values().any(|min_valid| *min_valid < t) {
+            if stop() {
+                return false;
+            }
+            let pause = Duration::from_millis(500);
+            let waited = self.open_appenders.closed.wait_timeout(state, pause);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Finds the series with these labels, or makes it; it is marked as having a batch open.
+    fn find_or_make(&self, labels: &Labels, key: &mut Key) -> Result<u64, AppendError> {
+        let is_complete = {
+            let index = read(&self.index);
+            let is_complete = index.find_key(labels, key);
+            if is_complete && let Some(found) = self.find_by_key(&index, key) {
+                return Ok(found);
+            }
+            is_complete.then(|| index.generation())
+        };
+        let mut index = write(&self.index);
+        if is_complete != Some(index.generation()) {
+            index.make_key(labels, key);
+        }
+        if let Some(found) = self.find_by_key(&index, key) {
+            return Ok(found);
+        }
+        if UNLOGGED_MAX < lock(&self.unlogged).len() {
+            return Err(AppendError::Limit(
+                "new series are refused: the log cannot be written".to_owned(),
+            ));
+        }
+        let series = self.next_ref();
+        let page = self.pages.make(page_of(series));
+        {
+            let mut page = lock(&page);
+            page.insert(series, key.as_bytes());
+            page.set_pending(series, true);
+        }
+        index.insert(key.as_bytes(), series);
+        index.add_postings(key.as_bytes(), series);
+        self.remember_to_log(SeriesRef(series), labels);
+        self.metrics.series_created.inc();
+        Ok(series)
+    }
+
+    /// A new series is logged with the next commit, whoever's that is: a sample of it may be in any.
+    fn remember_to_log(&self, series: SeriesRef, labels: &Labels) {
+        let mut unlogged = lock(&self.unlogged);
+        if unlogged.last().is_none_or(|it| RECORD_BYTES < it.len()) {
+            let mut record = Vec::new();
+            record::start(Kind::Series, &mut record);
+            unlogged.push(record);
+        }
+        record::put_series(unlogged.last_mut().expect("pushed above"), series, labels);
+    }
+
+    /// Logs new series, and then a record of samples, if it is not empty.
+    pub(super) fn log(&self, samples: &[u8]) -> Result<(), String> {
+        let mut log = lock(&self.log);
+        let Some(writer) = log.as_mut() else { return Err("the database is closed".to_owned()) };
+        let new_series = std::mem::take(&mut *lock(&self.unlogged));
+        let mut records: Vec<&[u8]> = new_series.iter().map(|it| &it[..]).collect();
+        records.extend((!samples.is_empty()).then_some(samples));
+        if records.is_empty() {
+            return Ok(());
+        }
+        let result = writer.log(&records);
+        if result.is_err() {
+            lock(&self.unlogged).extend(new_series);
+        }
+        result.map_err(|error| error.to_string())
+    }
+
+    /// Makes logged samples visible.
+    fn apply(&self, samples: &[RefSample]) {
+        let applying = self.isolation.apply();
+        let mut applied = Applied::default();
+        for_each_run(
+            &self.pages,
+            samples,
+            |it| it.series.0,
+            |page, run| {
+                for some in run.chunks(TOUCHED_TOGETHER) {
+                    page.touch(some.iter().map(|it| it.series.0));
+                    some.iter().for_each(|it| self.store(page, it, &applying, &mut applied));
+                }
+            },
+        );
+        drop(applying);
+        self.widen(applied.mint, applied.maxt);
+        self.metrics.samples_appended.add(applied.n);
+        self.metrics.out_of_order.add(applied.n_late);
+        self.metrics.chunks_created.add(applied.n_chunks);
+    }
+
+    fn store(
+        &self,
+        page: &mut Page,
+        sample: &RefSample,
+        applying: &Applying<'_>,
+        applied: &mut Applied,
+    ) {
+        page.set_pending(sample.series.0, false);
+        let Some(series) = page.get_mut(sample.series.0) else { return };
+        let before = series.tail;
+        series.tail = if before == 0 || applying.is_seen_by_all(series.tail_commit) {
+            series.tail_commit = applying.commit;
+            1
+        } else {
+            before.saturating_add(1)
+        };
+        match self.push_sample(page, sample, applied) {
+            Pushed::Stored => {
+                applied.n += 1;
+                applied.mint = applied.mint.min(sample.t);
+                applied.maxt = applied.maxt.max(sample.t);
+            }
+            Pushed::Late => {
+                // Another batch was faster: this sample is in the log, and replay will leave it out too.
+                if let Some(series) = page.get_mut(sample.series.0) {
+                    series.tail = series.tail.saturating_sub(1);
+                }
+                applied.n_late += 1;
+            }
+        }
+    }
+
+    /// Appends a sample to its series' open chunk, or to a new one if that is full.
+    pub(super) fn push_sample(
+        &self,
+        page: &mut Page,
+        sample: &RefSample,
+        applied: &mut Applied,
+    ) -> Pushed {
+        let RefSample { series: SeriesRef(at), t, v } = *sample;
+        let Some(series) = page.get(at) else { return Pushed::Late };
+        if page.last_t(series).is_some_and(|last| t <= last) {
+            return Pushed::Late;
+        }
+        page.widen(t);
+        let series = page.get_mut(at).expect("looked at above");
+        let Some(open) = &mut series.open else {
+            series.open = Some(OpenChunk::start(t, v));
+            series.next_at = cut::range_end(t, self.chunk_range_ms);
+            page.count_opened();
+            applied.n_chunks += 1;
+            return Pushed::Stored;
+        };
+        if !is_full(open, t, &mut series.next_at) {
+            open.append(t, v);
+            return Pushed::Stored;
+        }
+        let (mint, maxt) = (open.first_t(), open.last_t());
+        match self.chunk_files.write(at, (mint, maxt), open.as_data()) {
+            Ok(place) => {
+                series.open = Some(OpenChunk::start(t, v));
+                series.next_at = cut::range_end(t, self.chunk_range_ms);
+                page.push_finished(at, Finished { at: place, maxt });
+                applied.n_chunks += 1;
+                self.metrics.mmap_chunks.inc();
+            }
+            Err(_) if open.n_samples() < SAMPLES_MAX => open.append(t, v),
+            Err(_) => return Pushed::Late,
+        }
+        Pushed::Stored
+    }
+
+    fn find_by_key(&self, index: &Index, key: &Key) -> Option<u64> {
+        index.find(key.as_bytes(), |it| self.has_key(it, key.as_bytes()))
+    }
+
+    fn has_key(&self, series: u64, key: &[u8]) -> bool {
+        self.pages.find(page_of(series)).is_some_and(|page| lock(&page).has_key(series, key))
+    }
+}
+
+/// What a commit did.
+pub(super) struct Applied {
+    pub(super) n: u64,
+    pub(super) n_late: u64,
+    pub(super) n_chunks: u64,
+    pub(super) mint: i64,
+    pub(super) maxt: i64,
+}
+
+impl Default for Applied {
+    fn default() -> Self {
+        Self { n: 0, n_late: 0, n_chunks: 0, mint: i64::MAX, maxt: i64::MIN }
+    }
+}
+
+/// What became of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    Stored,
+    /// The series has that time or a later one already.
+    Late,
+}
+
+/// Says whether a sample may be taken; `false` if it is there already.
+fn admit(page: &mut Page, at: u64, t: i64, v: f64) -> Result<bool, AppendError> {
+    if page.is_before(t) && page.has(at) {
+        // The common case, without a look at the record, which is far away.
+        page.set_pending(at, true);
+        return Ok(true);
+    }
+    let series = page.get(at).ok_or(AppendError::UnknownSeries)?;
+    match &series.open {
+        Some(open) if open.last_t() < t => {}
+        Some(open) if open.last_t() == t => {
+            let existing = open.last_v();
+            return match existing.to_bits() == v.to_bits() {
+                true => Ok(false),
+                false => Err(AppendError::Duplicate { t, existing, new: v }),
+            };
+        }
+        Some(_) => return Err(AppendError::OutOfOrder),
+        None => {
+            if page.last_t(series).is_some_and(|last| t <= last) {
+                return Err(AppendError::OutOfOrder);
+            }
+        }
+    }
+    page.set_pending(at, true);
+    Ok(true)
+}
+
+/// As [`cut::before_float`], which needs the first time only once in the life of a chunk.
+fn is_full(open: &OpenChunk, t: i64, next_at: &mut i64) -> bool {
+    let n_samples = usize::from(open.n_samples());
+    if n_samples == cut::SAMPLES_PER_CHUNK / 4 {
+        return cut::before_float(open.filling(), t, next_at);
+    }
+    cut::FLOAT_BYTES_MAX < open.n_bytes()
+        || *next_at <= t
+        || 2 * cut::SAMPLES_PER_CHUNK <= n_samples
+}

@@ -1,0 +1,100 @@
+//! Writing, reading back, and damage.
+
+use stdx::SystemDirectory;
+
+use super::*;
+
+const T: i64 = 1_700_000_000_000;
+
+fn xor() -> Vec<u8> {
+    let mut open = chunk::OpenChunk::start(T, 1.0);
+    open.append(T + 15_000, 2.0);
+    open.append(T + 30_000, 2.5);
+    open.data().to_vec()
+}
+
+fn load(directory: &Arc<dyn Directory>) -> (ChunkFiles, Vec<Entry>, Option<Repaired>) {
+    let mut entries = Vec::new();
+    let (files, repaired) =
+        ChunkFiles::open(Arc::clone(directory), false, |it| entries.push(it)).expect("opens");
+    (files, entries, repaired)
+}
+
+fn write(files: &ChunkFiles, series: u64, data: &[u8]) -> ChunkAt {
+    let chunk = ChunkData { encoding: Encoding::Xor, data };
+    files.write(series, (T, T + 30_000), chunk).expect("writes")
+}
+
+#[test]
+fn known_bytes_torn_anywhere() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let directory: Arc<dyn Directory> = Arc::new(SystemDirectory::new(dir.path()));
+    let (files, entries, _) = load(&directory);
+    assert!(entries.is_empty());
+    let data = xor();
+    let at = write(&files, 1, &data);
+    assert_eq!(at, ChunkAt { file: 1, offset: 8 });
+    assert_eq!(files.read(at).expect("buffered").data().data, data);
+    let second = write(&files, 2, &data);
+    files.close().expect("closes");
+    assert_eq!(files.read(at).expect("mapped").data().data, data);
+    assert_eq!(files.mint(second), Ok(T));
+    assert!(files.read(ChunkAt { file: 1, offset: 9 }).is_err());
+
+    let path = dir.path().join("chunks_head/000001");
+    let whole = std::fs::read(&path).expect("reads");
+    let head: String = whole[..8 + 26].iter().map(|it| format!("{it:02x}")).collect();
+    assert_eq!(head, "0130bc910100000000000000000000010000018bcfe568000000018bcfe5dd300117");
+    assert_eq!(whole[8 + 26 + 23..][..4], [0x50, 0xfd, 0xa1, 0x10]);
+
+    let second_at = second.offset as usize;
+    for cut in second_at..=whole.len() {
+        std::fs::write(&path, &whole[..cut]).expect("writes");
+        let (files, entries, repaired) = load(&directory);
+        assert_eq!(
+            entries[0],
+            Entry {
+                series: 1,
+                mint: T,
+                maxt: T + 30_000,
+                encoding: Some(Encoding::Xor),
+                is_out_of_order: false,
+                at
+            }
+        );
+        // The entry starts with seven zeros, which look like an unused rest.
+        assert_eq!(repaired.is_some(), second_at + 7 < cut && cut < whole.len(), "cut at {cut}");
+        assert_eq!(entries.len(), 1 + usize::from(cut == whole.len()), "cut at {cut}");
+        assert_eq!(write(&files, 3, &data).file, 2, "a new file is begun");
+    }
+    // What Prometheus leaves behind: zeros to the end of what it reserved.
+    let mut padded = whole.clone();
+    padded.resize(128 << 10, 0);
+    std::fs::write(&path, &padded).expect("writes");
+    let (_, entries, repaired) = load(&directory);
+    assert_eq!((entries.len(), repaired), (2, None));
+    // A header that was never written.
+    std::fs::write(&path, [0; 100]).expect("writes");
+    assert!(load(&directory).1.is_empty() && !path.exists());
+}
+
+#[test]
+fn reads_while_a_file_grows() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let directory: Arc<dyn Directory> = Arc::new(SystemDirectory::new(dir.path()));
+    let (files, ..) = load(&directory);
+    let places: Vec<(ChunkAt, Vec<u8>)> = (0..3000u16)
+        .map(|i| {
+            let data: Vec<u8> = i.to_be_bytes().repeat(50);
+            let at = write(&files, 1 + u64::from(i), &data);
+            assert_eq!(files.read(at).expect("reads").data().data, data);
+            (at, data)
+        })
+        .collect();
+    for (at, data) in places {
+        assert_eq!(files.read(at).expect("reads").data().data, data);
+    }
+    files.close().expect("closes");
+    files.remove_below(2).expect("removes");
+    assert!(files.read(ChunkAt { file: 1, offset: 8 }).is_err());
+}

@@ -1,0 +1,302 @@
+//! Reading the head.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chunk::Columns;
+use model::{Labels, Matcher};
+use storage::{Querier, ReadError, Samples, SelectHints, SeriesSet};
+
+use super::Head;
+use super::index::pairs_of;
+use super::isolation::View;
+use super::series::{Finished, Page, Series, for_each_page, page_of};
+use crate::sync::{lock, read};
+
+/// Series whose labels are made before the index is let go for writers that wait.
+const LABELS_PER_LOCK: usize = 1024;
+
+/// A view of the head within a time range.
+pub(crate) struct HeadQuerier {
+    head: Arc<Head>,
+    view: Arc<View>,
+    mint: i64,
+    maxt: i64,
+}
+
+impl HeadQuerier {
+    /// Opens a view of `mint..=maxt`; what is already being moved into a block is left to that.
+    pub(crate) fn new(head: Arc<Head>, mint: i64, maxt: i64) -> Self {
+        let view = Arc::new(head.isolation.view(mint));
+        let mint = mint.max(head.truncating_below());
+        Self { head, view, mint, maxt }
+    }
+
+    /// The selected series that may have samples in the range.
+    fn find(&self, matchers: &[Matcher]) -> Vec<u64> {
+        let found = self.head.find_series(matchers);
+        let mut kept = Vec::with_capacity(found.len());
+        for_each_page(
+            &self.head.pages,
+            &found,
+            |it| *it,
+            |page, series| {
+                let Some(record) = page.get(*series) else { return };
+                kept.extend(self.overlaps(page, record).then_some(*series));
+            },
+        );
+        kept
+    }
+
+    fn overlaps(&self, page: &Page, series: &Series) -> bool {
+        if page.last_t(series).is_none_or(|last| last < self.mint) {
+            return false;
+        }
+        if let Some(open) = &series.open
+            && (open.last_t() <= self.maxt || open.first_t() <= self.maxt)
+        {
+            return true;
+        }
+        // All of the open chunk is too late. The oldest chunk decides, and its file knows when it starts.
+        let Some(oldest) = page.finished(series).last() else { return false };
+        oldest.maxt <= self.maxt
+            || self.head.chunk_files.mint(oldest.at).is_ok_and(|mint| mint <= self.maxt)
+    }
+
+    /// The distinct `pick`ed pairs of the selected series.
+    fn pairs(&self, matchers: &[Matcher], mut pick: impl FnMut(u32) -> bool) -> BTreeSet<u32> {
+        let found = self.find(matchers);
+        let mut pairs = BTreeSet::new();
+        for_each_page(
+            &self.head.pages,
+            &found,
+            |it| *it,
+            |page, series| {
+                if let Some(record) = page.get(*series) {
+                    pairs.extend(pairs_of(page.key(record)).filter(|id| pick(*id)));
+                }
+            },
+        );
+        pairs
+    }
+
+    /// True if the head has nothing in the range.
+    pub(crate) fn is_outside(&self) -> bool {
+        let (mint, maxt) = self.head.time_range();
+        self.maxt < mint || maxt < self.mint || self.maxt < self.mint
+    }
+}
+
+impl Querier for HeadQuerier {
+    fn select(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn SeriesSet>, ReadError> {
+        let found = if self.is_outside() { Vec::new() } else { self.find(matchers) };
+        let mut set = HeadSet {
+            head: Arc::clone(&self.head),
+            view: Arc::clone(&self.view),
+            mint: self.mint,
+            maxt: self.maxt,
+            series: found,
+            labels: Vec::new(),
+        };
+        if hints.sorted {
+            set.sort();
+        }
+        if 0 < hints.limit {
+            set.series.truncate(hints.limit);
+            set.labels.truncate(hints.limit);
+        }
+        Ok(Box::new(set))
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, ReadError> {
+        if self.is_outside() {
+            return Ok(Vec::new());
+        }
+        let id = read(&self.head.index).pairs.find_name(name.as_bytes());
+        let Some(id) = id else { return Ok(Vec::new()) };
+        let pairs = if matchers.is_empty() {
+            read(&self.head.index).pairs.of_name(id).to_vec()
+        } else {
+            // `pairs` takes no lock of the index while a page is locked, so the names are listed before.
+            let all: BTreeSet<u32> =
+                read(&self.head.index).pairs.of_name(id).iter().copied().collect();
+            self.pairs(matchers, |it| all.contains(&it)).into_iter().collect()
+        };
+        let index = read(&self.head.index);
+        let used = pairs.iter().filter(|it| index.pairs.name_of(**it) == Some(id));
+        Ok(sorted(used.map(|it| index.pairs.value(*it).to_owned()), limit))
+    }
+
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
+        if self.is_outside() {
+            return Ok(Vec::new());
+        }
+        if matchers.is_empty() {
+            let index = read(&self.head.index);
+            let used = index.pairs.names().filter(|(_, pairs)| !pairs.is_empty());
+            return Ok(sorted(used.map(|(name, _)| name.to_owned()), limit));
+        }
+        let pairs = self.pairs(matchers, |_| true);
+        let index = read(&self.head.index);
+        let used = pairs.into_iter().filter(|it| index.pairs.name_of(*it).is_some());
+        Ok(sorted(used.map(|it| index.pairs.get(it).0.to_owned()), limit))
+    }
+}
+
+fn sorted(all: impl Iterator<Item = String>, limit: usize) -> Vec<String> {
+    let mut all: Vec<String> = all.collect();
+    all.sort_unstable();
+    all.dedup();
+    if 0 < limit {
+        all.truncate(limit);
+    }
+    all
+}
+
+/// Selected series of the head.
+struct HeadSet {
+    head: Arc<Head>,
+    view: Arc<View>,
+    mint: i64,
+    maxt: i64,
+    series: Vec<u64>,
+    /// Of each series, if they had to be sorted.
+    labels: Vec<Labels>,
+}
+
+impl HeadSet {
+    fn sort(&mut self) {
+        let mut all: Vec<(Labels, u64)> = Vec::with_capacity(self.series.len());
+        for some in self.series.chunks(LABELS_PER_LOCK) {
+            let index = read(&self.head.index);
+            for_each_page(
+                &self.head.pages,
+                some,
+                |it| *it,
+                |page, series| {
+                    if let Some(record) = page.get(*series) {
+                        all.push((index.labels(page.key(record)), *series));
+                    }
+                },
+            );
+        }
+        all.sort_unstable();
+        (self.labels, self.series) = all.into_iter().unzip();
+    }
+}
+
+impl SeriesSet for HeadSet {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, at: usize) -> Labels {
+        match self.labels.get(at) {
+            Some(labels) => labels.clone(),
+            None => self.head.labels(self.series[at]).unwrap_or_default(),
+        }
+    }
+
+    fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
+        let (mint, maxt) = (mint.max(self.mint), maxt.min(self.maxt));
+        let Some(chunks) = self.head.chunks(self.series[at], mint, maxt, Some(&self.view)) else {
+            return Ok(());
+        };
+        let start = out.t.len();
+        // What is hidden is at the end, so the end has to be read to leave it out.
+        let until = if chunks.n_hidden == 0 { maxt } else { i64::MAX };
+        for finished in &chunks.finished {
+            let bytes = self.head.chunk_files.read(finished.at)?;
+            self.decode(bytes.data(), mint, until, out)?;
+        }
+        if let Some((_, _, open)) = &chunks.open {
+            self.decode(open.as_data(), mint, until, out)?;
+        }
+        if 0 < chunks.n_hidden {
+            let seen = out.t.len() - chunks.n_hidden.min(out.t.len() - start);
+            let kept = start + out.t[start..seen].partition_point(|t| *t <= maxt);
+            out.t.truncate(kept);
+            out.v.truncate(kept);
+        }
+        Ok(())
+    }
+}
+
+impl HeadSet {
+    fn decode(
+        &self,
+        chunk: chunk::ChunkData<'_>,
+        mint: i64,
+        maxt: i64,
+        out: &mut Samples,
+    ) -> Result<(), ReadError> {
+        let Samples { t, v, histogram_t, histogram } = out;
+        chunk::decode(chunk, mint, maxt, &mut Columns { t, v, histogram_t, histogram }).map_err(
+            |error| ReadError::Corrupt {
+                place: "chunk of the head".to_owned(),
+                reason: error.to_string(),
+            },
+        )
+    }
+}
+
+/// The chunks of a series that overlap a range.
+pub(crate) struct Chunks {
+    /// Oldest first.
+    pub(crate) finished: Vec<Finished>,
+    /// A copy of the open chunk, with the times of its first and last sample.
+    pub(crate) open: Option<(i64, i64, chunk::Chunk)>,
+    /// How many of the newest samples the view must not see.
+    pub(crate) n_hidden: usize,
+}
+
+impl Head {
+    /// Collects the chunks of a series that may have samples in `mint..=maxt`. Without a view nothing is
+    /// hidden. `None` if the series is gone.
+    pub(crate) fn chunks(
+        &self,
+        series: u64,
+        mint: i64,
+        maxt: i64,
+        view: Option<&View>,
+    ) -> Option<Chunks> {
+        let page = self.pages.find(page_of(series))?;
+        let page = lock(&page);
+        let record = page.get(series)?;
+        let is_hidden = 0 < record.tail && view.is_some_and(|it| it.hides(record.tail_commit));
+        let n_hidden = if is_hidden { usize::from(record.tail) } else { 0 };
+        let wanted = |open: &&chunk::OpenChunk| {
+            mint <= open.last_t() && (is_hidden || open.first_t() <= maxt)
+        };
+        let open = record.open.as_ref().filter(wanted).map(|it| {
+            let copy = chunk::Chunk { encoding: chunk::Encoding::Xor, data: it.data().into() };
+            (it.first_t(), it.last_t(), copy)
+        });
+        let mut finished: Vec<Finished> =
+            page.finished(record).take_while(|it| mint <= it.maxt).collect();
+        finished.reverse();
+        if !is_hidden {
+            // A chunk starts after the one before it ends.
+            let n = finished.partition_point(|it| it.maxt < maxt);
+            finished.truncate(n + 1);
+        }
+        Some(Chunks { finished, open, n_hidden })
+    }
+
+    /// The labels of a series, if it is there.
+    pub(crate) fn labels(&self, series: u64) -> Option<Labels> {
+        let index = read(&self.index);
+        let page = self.pages.find(page_of(series))?;
+        let page = lock(&page);
+        page.get(series).map(|it| index.labels(page.key(it)))
+    }
+}

@@ -1,0 +1,398 @@
+//! The head as the files describe it: mapped chunks, then checkpoint, then log.
+//!
+//! A sample that a mapped chunk of its series holds already is passed over, and so is one that is in a
+//! block. Postings are built at the end, in the order of references, because the log may name series in
+//! any order.
+
+mod workers;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, RwLock};
+
+use model::Labels;
+use stdx::{Clock, Directory};
+use wal::record::{self, DecodeError, Kind, RefSample};
+use wal::{ReadError, Reader, checkpoint, segment};
+
+use super::appender::OpenAppenders;
+use super::chunk_files::{ChunkFiles, Entry};
+use super::index::{Index, Key};
+use super::isolation::Isolation;
+use super::series::{Finished, Pages, page_of};
+use super::{Head, WAL_FOLDER};
+use crate::metrics::Metrics;
+use crate::sync::lock;
+use crate::{OpenError, Options};
+use workers::Workers;
+
+/// What replay found. Each loss names its place.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(crate) n_samples: u64,
+    pub(crate) n_unknown_series: u64,
+    pub(crate) n_unknown_samples: u64,
+    /// What was cut off, and where.
+    pub(crate) repairs: Vec<String>,
+    pub(crate) n_wal_corruptions: u64,
+}
+
+/// What a head is opened with.
+pub(crate) struct Setup<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    /// Blocks hold what is older.
+    pub(crate) min_valid: i64,
+    /// Repair nothing, write nothing.
+    pub(crate) read_only: bool,
+}
+
+impl Head {
+    /// Opens the head: loads mapped chunks, replays the log, and begins a new segment of it.
+    ///
+    /// # Errors
+    /// If the disk refuses, or something is damaged that must not be repaired by guessing.
+    pub(crate) fn open(
+        setup: &Setup<'_>,
+        wal_metrics: wal::Metrics,
+    ) -> Result<(Arc<Self>, Replayed), OpenError> {
+        let mut replayed = Replayed::default();
+        let directory = Arc::clone(&setup.directory);
+        let mut mapped: Vec<Entry> = Vec::new();
+        let keep = |it: Entry| {
+            let is_needed =
+                setup.min_valid <= it.maxt && it.encoding.is_some() && !it.is_out_of_order;
+            mapped.extend(is_needed.then_some(it));
+        };
+        let (chunk_files, repaired) =
+            ChunkFiles::open(Arc::clone(&directory), setup.read_only, keep)
+                .map_err(|error| read_error(&error))?;
+        if let Some(it) = repaired {
+            setup.metrics.mmap_corruptions.inc();
+            replayed.repairs.push(format!("{} at {}: {}", it.path.display(), it.offset, it.rule));
+        }
+        let head = Arc::new(Self::empty(setup, chunk_files));
+        let replay = Replay::new(&head, mapped, &mut replayed);
+        let mut replay = replay.map_err(OpenError::io("start replaying"))?;
+        replay.all(setup.read_only)?;
+        replay.finish();
+        if !setup.read_only {
+            let folder = Path::new(WAL_FOLDER);
+            let writer = wal::Writer::open(
+                directory,
+                folder,
+                head.wal_options,
+                Arc::clone(&setup.clock),
+                wal_metrics,
+            )
+            .map_err(OpenError::io("open WAL"))?;
+            *lock(&head.log) = Some(writer);
+        }
+        Ok((head, replayed))
+    }
+
+    fn empty(setup: &Setup<'_>, chunk_files: ChunkFiles) -> Self {
+        let Options { block_range_min_ms, wal_segment_bytes, wal_compression, .. } = *setup.options;
+        Self {
+            directory: Arc::clone(&setup.directory),
+            clock: Arc::clone(&setup.clock),
+            metrics: setup.metrics.clone(),
+            chunk_range_ms: block_range_min_ms,
+            wal_options: wal::Options {
+                segment_bytes: wal_segment_bytes,
+                compression: wal_compression,
+            },
+            index: RwLock::new(Index::default()),
+            pages: Pages::default(),
+            last_ref: AtomicU64::new(0),
+            log: Mutex::new(None),
+            unlogged: Mutex::default(),
+            chunk_files,
+            isolation: Arc::new(Isolation::default()),
+            mint: AtomicI64::new(i64::MAX),
+            maxt: AtomicI64::new(i64::MIN),
+            min_valid: AtomicI64::new(setup.min_valid),
+            truncating_below: AtomicI64::new(i64::MIN),
+            aliases: Mutex::default(),
+            pool: Mutex::default(),
+            open_appenders: OpenAppenders::default(),
+        }
+    }
+}
+
+fn read_error(error: &storage::ReadError) -> OpenError {
+    match error {
+        storage::ReadError::Corrupt { place, reason } => {
+            OpenError::Corrupt { path: place.into(), reason: reason.clone() }
+        }
+        other => OpenError::Io {
+            what: "open head chunk files".to_owned(),
+            source: std::io::Error::other(other.to_string()),
+        },
+    }
+}
+
+struct Replay<'a> {
+    head: &'a Arc<Head>,
+    /// Chunks of `chunks_head`, by series and then in file order.
+    mapped: Vec<Entry>,
+    aliases: HashMap<u64, u64>,
+    last_ref: u64,
+    min_valid: i64,
+    workers: Workers,
+    key: Key,
+    replayed: &'a mut Replayed,
+}
+
+/// Where a record could not be read or understood.
+struct Bad {
+    segment: u32,
+    offset: u64,
+    rule: &'static str,
+}
+
+impl<'a> Replay<'a> {
+    fn new(
+        head: &'a Arc<Head>,
+        mut mapped: Vec<Entry>,
+        replayed: &'a mut Replayed,
+    ) -> io::Result<Self> {
+        mapped.sort_by_key(|it| it.series);
+        let last_ref = mapped.last().map_or(0, |it| it.series);
+        let min_valid = head.min_valid.load(SeqCst);
+        let workers = Workers::start(head)?;
+        let (aliases, key) = (HashMap::new(), Key::default());
+        Ok(Self { head, mapped, aliases, last_ref, min_valid, workers, key, replayed })
+    }
+
+    fn all(&mut self, read_only: bool) -> Result<(), OpenError> {
+        let folder = Path::new(WAL_FOLDER);
+        let directory = Arc::clone(&self.head.directory);
+        let mut first = 0;
+        if let Some(found) = checkpoint::last(directory.as_ref(), folder)
+            .map_err(OpenError::io("find checkpoint"))?
+        {
+            let mut reader = checkpoint::open(Arc::clone(&directory), &found)
+                .map_err(OpenError::io("open checkpoint"))?;
+            if let Some(bad) = self.records(&mut reader)? {
+                // All series of the log may hang on it, so nothing is thrown away here.
+                let path = segment::path(&found.folder, bad.segment);
+                let reason = format!("corruption at {}: {}", bad.offset, bad.rule);
+                return Err(OpenError::Corrupt { path: directory.root().join(path), reason });
+            }
+            first = found.index + 1;
+        }
+        let numbers = segment::list(directory.as_ref(), folder)
+            .map_err(OpenError::io("list WAL segments"))?;
+        let Some(last) = numbers.last().copied().filter(|last| first <= *last) else {
+            return Ok(());
+        };
+        if !numbers.contains(&first) {
+            let reason = format!("open WAL segment: {first}: no such file");
+            return Err(OpenError::Corrupt {
+                path: directory.root().join(segment::path(folder, first)),
+                reason,
+            });
+        }
+        let mut reader = Reader::new(Arc::clone(&directory), folder, first..=last);
+        if let Some(bad) = self.records(&mut reader)? {
+            drop(reader);
+            self.repair(&bad, read_only)?;
+        }
+        Ok(())
+    }
+
+    fn repair(&mut self, bad: &Bad, read_only: bool) -> Result<(), OpenError> {
+        let folder = Path::new(WAL_FOLDER);
+        let place = format!(
+            "{} at {}: {}",
+            segment::path(folder, bad.segment).display(),
+            bad.offset,
+            bad.rule
+        );
+        self.replayed.n_wal_corruptions += 1;
+        if read_only {
+            self.replayed.repairs.push(format!("{place}; what follows was not read"));
+            return Ok(());
+        }
+        let lost = wal::repair(self.head.directory.as_ref(), folder, bad.segment, bad.offset)
+            .map_err(OpenError::io("repair corrupted WAL"))?;
+        let wal::Lost { bytes, segments } = lost;
+        self.replayed
+            .repairs
+            .push(format!("{place}; cut off {bytes} bytes and {segments} later segments"));
+        Ok(())
+    }
+
+    /// Replays records until the end or until one that is bad.
+    fn records(&mut self, reader: &mut Reader) -> Result<Option<Bad>, OpenError> {
+        loop {
+            match reader.next() {
+                Ok(None) => return Ok(None),
+                Ok(Some(it)) => {
+                    let (segment, offset) = (it.segment, it.offset);
+                    if let Err(DecodeError { rule }) = self.record(it.bytes) {
+                        return Ok(Some(Bad { segment, offset, rule }));
+                    }
+                }
+                Err(ReadError::Corrupt { segment, offset, rule }) => {
+                    return Ok(Some(Bad { segment, offset, rule }));
+                }
+                Err(ReadError::Io { segment, source }) => {
+                    return Err(OpenError::Io {
+                        what: format!("open WAL segment: {segment}"),
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let Some((kind, body)) = record::split(bytes) else { return Ok(()) };
+        match kind {
+            Kind::Series => record::series(body, |series, labels| self.series(series.0, &labels)),
+            Kind::Samples => record::samples(body, |it| self.sample(it)),
+            Kind::SamplesV2 => record::samples_v2(body, |it| self.sample(it)),
+            Kind::Tombstones => {
+                record::tombstones(body, |it| self.last_ref = self.last_ref.max(it.series.0))
+            }
+            // Exemplars, metadata and histograms have no place in the head yet.
+            _ => Ok(()),
+        }
+    }
+
+    fn series(&mut self, series: u64, labels: &Labels) {
+        self.last_ref = self.last_ref.max(series);
+        if labels.is_empty() || series == 0 || 1 << 40 <= series {
+            return;
+        }
+        let mut key = std::mem::take(&mut self.key);
+        let target = self.place(series, labels, &mut key);
+        self.key = key;
+        if let Some(target) = target {
+            self.attach(series, target);
+        }
+    }
+
+    /// Finds or makes the series for a reference of the log. `None` if there is nothing to attach.
+    fn place(&mut self, series: u64, labels: &Labels, key: &mut Key) -> Option<u64> {
+        let mut index = self.head.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        index.make_key(labels, key);
+        let key = key.as_bytes();
+        let page_has = |it: u64| {
+            self.head.pages.find(page_of(it)).is_some_and(|page| lock(&page).has_key(it, key))
+        };
+        let target = match index.find(key, page_has) {
+            Some(found) if found != series => {
+                self.aliases.insert(series, found);
+                found
+            }
+            Some(_) => return None,
+            None => {
+                let page = self.head.pages.make(page_of(series));
+                let mut page = lock(&page);
+                if page.get(series).is_some() {
+                    // The reference is taken by other labels: nothing that follows can be told apart.
+                    return None;
+                }
+                page.insert(series, key);
+                index.insert(key, series);
+                series
+            }
+        };
+        Some(target)
+    }
+
+    /// Gives the mapped chunks logged under one reference to a series. A series that was dropped and came
+    /// back may have chunks under two references, and under the older one later chunks than under the
+    /// younger: they are put in the order of time. A chunk that overlaps others is left out, for the log
+    /// has its samples too.
+    fn attach(&mut self, series: u64, target: u64) {
+        let start = self.mapped.partition_point(|it| it.series < series);
+        let n = self.mapped[start..].iter().take_while(|it| it.series == series).count();
+        if n == 0 {
+            return;
+        }
+        if series != target {
+            self.workers.wait();
+        }
+        let page = self.head.pages.make(page_of(target));
+        let mut page = lock(&page);
+        let Some(record) = page.get(target) else { return };
+        let until = record.open.as_ref().map_or(i64::MAX, chunk::OpenChunk::first_t);
+        let mut all: Vec<(i64, Finished)> = Vec::new();
+        for it in page.finished(record) {
+            all.extend(self.head.chunk_files.mint(it.at).ok().map(|mint| (mint, it)));
+        }
+        let added = self.mapped[start..start + n].iter().filter(|it| it.maxt < until);
+        all.extend(added.map(|it| (it.mint, Finished { at: it.at, maxt: it.maxt })));
+        all.sort_by_key(|(mint, _)| *mint);
+        let mut last = i64::MIN;
+        all.retain(|(mint, it)| {
+            let is_behind = last < *mint;
+            last = if is_behind { it.maxt } else { last };
+            is_behind
+        });
+        if let (Some((mint, _)), Some((_, newest))) = (all.first(), all.last()) {
+            self.head.widen(*mint, newest.maxt);
+        }
+        page.set_finished(target, all.iter().map(|(_, it)| *it));
+    }
+
+    fn sample(&mut self, mut it: RefSample) {
+        if it.t < self.min_valid {
+            return;
+        }
+        if !self.aliases.is_empty() {
+            it.series.0 = self.aliases.get(&it.series.0).copied().unwrap_or(it.series.0);
+        }
+        self.workers.push(it);
+    }
+
+    /// Builds postings, and drops what is not needed.
+    fn finish(self) {
+        let head = self.head;
+        let done = self.workers.finish();
+        head.widen(done.applied.mint, done.applied.maxt);
+        self.replayed.n_samples = done.applied.n;
+        self.replayed.n_unknown_samples = done.n_unknown;
+        head.last_ref.store(self.last_ref, SeqCst);
+        head.metrics.unknown_samples.add(self.replayed.n_unknown_samples);
+        head.metrics.wal_corruptions.add(self.replayed.n_wal_corruptions);
+        let mut index = head.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (n, page) in head.pages.all() {
+            let page = lock(&page);
+            for series in page.refs(n) {
+                let record = page.get(series).expect("just listed");
+                index.add_postings(page.key(record), series);
+            }
+        }
+        index.shrink();
+        drop(index);
+        *lock(&head.aliases) = self.aliases;
+        head.drop_unused(head.min_valid.load(SeqCst));
+        self.replayed.n_unknown_series = unknown(&self.mapped, head);
+        head.metrics.unknown_series.add(self.replayed.n_unknown_series);
+    }
+}
+
+/// Counts series that have mapped chunks but no labels: their record was lost.
+fn unknown(mapped: &[Entry], head: &Head) -> u64 {
+    let mut series: BTreeMap<u64, bool> = BTreeMap::new();
+    let aliases = lock(&head.aliases);
+    for it in mapped {
+        series.entry(it.series).or_insert_with(|| {
+            aliases.contains_key(&it.series)
+                || head
+                    .pages
+                    .find(page_of(it.series))
+                    .is_some_and(|page| lock(&page).get(it.series).is_some())
+        });
+    }
+    series.values().filter(|is_known| !**is_known).count() as u64
+}

@@ -1,0 +1,367 @@
+//! Series records, in pages by reference.
+//!
+//! A page holds up to 1024 series with neighbouring references: the records, their label keys back to
+//! back, and the places of their finished chunks, newest first, as linked lists through one vector. So a
+//! series has no allocation of its own but the buffer of its open chunk. One lock guards a page; a scrape
+//! touches its page or two, and takes the lock once for a run of samples.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock};
+
+use chunk::OpenChunk;
+
+use super::chunk_files::ChunkAt;
+use super::index::key_len;
+use crate::sync::{lock, read, write};
+
+/// References on a page.
+pub(crate) const PAGE_REFS: u64 = 1024;
+
+/// No finished chunk.
+const NONE: u32 = u32::MAX;
+/// No record.
+const NO_SLOT: u16 = u16::MAX;
+
+/// What is known of one series: 72 bytes.
+pub(crate) struct Series {
+    pub(crate) open: Option<OpenChunk>,
+    /// When the open chunk ends at the latest.
+    pub(crate) next_at: i64,
+    /// Where its key starts in the page's keys.
+    key_at: u32,
+    /// Its newest finished chunk in the page's chunks.
+    newest: u32,
+    /// The commit that the first sample of the tail came with.
+    pub(crate) tail_commit: u32,
+    /// How many of the newest samples a reader opened before that commit must not see.
+    pub(crate) tail: u8,
+}
+
+/// The place of a finished chunk, and the one before it: 20 bytes.
+#[derive(Clone, Copy)]
+struct Link {
+    at: ChunkAt,
+    before: u32,
+    maxt: [u32; 2],
+}
+
+/// A finished chunk of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) at: ChunkAt,
+    /// The time of its last sample.
+    pub(crate) maxt: i64,
+}
+
+/// Series with neighbouring references.
+#[derive(Default)]
+pub(crate) struct Page {
+    /// By reference within the page: which record.
+    slots: Vec<u16>,
+    series: Vec<Series>,
+    keys: Vec<u8>,
+    links: Vec<Link>,
+    /// A bit for each reference: a batch with samples for it is open, so it must not be dropped.
+    pending: Vec<u64>,
+    /// No series here has a later sample; `None` without any.
+    maxt: Option<i64>,
+    n_open: usize,
+}
+
+impl Page {
+    /// Adds a series; its reference must not be there yet.
+    pub(crate) fn insert(&mut self, series: u64, key: &[u8]) {
+        let at = within(series);
+        if self.slots.len() <= at {
+            self.slots.resize(at + 1, NO_SLOT);
+        }
+        debug_assert_eq!(self.slots[at], NO_SLOT, "references are used once");
+        self.slots[at] = u16::try_from(self.series.len()).expect("a page has few series");
+        let key_at = u32::try_from(self.keys.len()).expect("a page's keys are short");
+        reserve(&mut self.keys, key.len());
+        self.keys.extend_from_slice(key);
+        reserve(&mut self.series, 1);
+        let open = None;
+        self.series.push(Series {
+            open,
+            next_at: 0,
+            key_at,
+            newest: NONE,
+            tail_commit: 0,
+            tail: 0,
+        });
+        if at + 1 == usize::try_from(PAGE_REFS).expect("small") {
+            self.keys.shrink_to_fit();
+            self.slots.shrink_to_fit();
+        }
+    }
+
+    /// The record of a series, if it is here.
+    pub(crate) fn get(&self, series: u64) -> Option<&Series> {
+        self.series.get(usize::from(*self.slots.get(within(series))?))
+    }
+
+    /// As [`Page::get`].
+    pub(crate) fn get_mut(&mut self, series: u64) -> Option<&mut Series> {
+        self.series.get_mut(usize::from(*self.slots.get(within(series))?))
+    }
+
+    /// True if no series here has a sample at `t` or later.
+    pub(crate) fn is_before(&self, t: i64) -> bool {
+        self.maxt.is_none_or(|maxt| maxt < t)
+    }
+
+    /// Counts an open chunk that was begun where there was none.
+    pub(crate) fn count_opened(&mut self) {
+        self.n_open += 1;
+    }
+
+    /// Says that a series here has a sample at `t`.
+    pub(crate) fn widen(&mut self, t: i64) {
+        self.maxt = self.maxt.max(Some(t));
+    }
+
+    /// Says whether a batch with samples for the series is open.
+    pub(crate) fn set_pending(&mut self, series: u64, is_pending: bool) {
+        let (word, bit) = (within(series) / 64, 1 << (series % 64));
+        if self.pending.len() <= word {
+            self.pending.resize(word + 1, 0);
+        }
+        self.pending[word] =
+            if is_pending { self.pending[word] | bit } else { self.pending[word] & !bit };
+    }
+
+    fn is_pending(&self, series: u64) -> bool {
+        self.pending.get(within(series) / 64).is_some_and(|word| word >> (series % 64) & 1 == 1)
+    }
+
+    /// Reads a little of each record and its open chunk, so that the memory of all of them is on its
+    /// way at once when they are appended to: at a million series each is far away.
+    pub(crate) fn touch(&self, series: impl Iterator<Item = u64>) {
+        let mut read = 0;
+        for open in series.filter_map(|it| self.get(it)?.open.as_ref()) {
+            let data = open.data();
+            read ^= data[0] ^ data[data.len() - 1];
+        }
+        std::hint::black_box(read);
+    }
+
+    /// The label key of a record.
+    pub(crate) fn key(&self, series: &Series) -> &[u8] {
+        let rest = &self.keys[series.key_at as usize..];
+        &rest[..key_len(rest)]
+    }
+
+    /// True if the series is here.
+    pub(crate) fn has(&self, series: u64) -> bool {
+        self.slots.get(within(series)).is_some_and(|slot| *slot != NO_SLOT)
+    }
+
+    /// True if the series has this key.
+    pub(crate) fn has_key(&self, series: u64, key: &[u8]) -> bool {
+        // Keys tell where they end, so no key is the beginning of another.
+        self.get(series).is_some_and(|it| self.keys[it.key_at as usize..].starts_with(key))
+    }
+
+    /// The finished chunks of a record, newest first.
+    pub(crate) fn finished(&self, series: &Series) -> impl Iterator<Item = Finished> + '_ {
+        let mut next = series.newest;
+        std::iter::from_fn(move || {
+            let link = self.links.get(next as usize)?;
+            next = link.before;
+            Some(Finished { at: link.at, maxt: join(link.maxt) })
+        })
+    }
+
+    /// Adds a finished chunk behind all others of the series.
+    pub(crate) fn push_finished(&mut self, series: u64, chunk: Finished) {
+        self.widen(chunk.maxt);
+        let at = u32::try_from(self.links.len()).expect("a page has few chunks");
+        let Some(it) = self.get_mut(series) else { return };
+        let before = std::mem::replace(&mut it.newest, at);
+        reserve(&mut self.links, 1);
+        self.links.push(Link { at: chunk.at, before, maxt: split(chunk.maxt) });
+    }
+
+    /// Replaces the finished chunks of a series; they come oldest first.
+    pub(crate) fn set_finished(&mut self, series: u64, chunks: impl Iterator<Item = Finished>) {
+        let Some(it) = self.get_mut(series) else { return };
+        it.newest = NONE;
+        chunks.for_each(|chunk| self.push_finished(series, chunk));
+    }
+
+    /// The time of a record's newest sample, if it has one.
+    pub(crate) fn last_t(&self, series: &Series) -> Option<i64> {
+        match &series.open {
+            Some(open) => Some(open.last_t()),
+            None => self.finished(series).next().map(|it| it.maxt),
+        }
+    }
+
+    /// References of all series, ascending.
+    pub(crate) fn refs(&self, page: u64) -> impl Iterator<Item = u64> + '_ {
+        let first = page * PAGE_REFS;
+        let used = self.slots.iter().zip(first..).filter(|(slot, _)| **slot != NO_SLOT);
+        used.map(|(_, series)| series)
+    }
+
+    /// Counts the series.
+    pub(crate) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Counts chunks, open ones included.
+    pub(crate) fn n_chunks(&self) -> usize {
+        self.links.len() + self.n_open
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.slots.capacity() * 2
+            + self.series.capacity() * size_of::<Series>()
+            + self.keys.capacity()
+            + self.links.capacity() * size_of::<Link>()
+            + self
+                .series
+                .iter()
+                .filter_map(|it| it.open.as_ref())
+                .map(OpenChunk::heap_bytes)
+                .sum::<usize>()
+    }
+
+    /// Drops the chunks that end before `mint`, then the series without any (unless a batch is open for
+    /// them), and moves the rest together. Returns what went.
+    pub(crate) fn truncate(&mut self, page: u64, mint: i64) -> Truncated {
+        let mut old = std::mem::take(self);
+        (self.maxt, self.pending) = (old.maxt, std::mem::take(&mut old.pending));
+        let mut gone = Truncated::default();
+        for series in old.refs(page).collect::<Vec<_>>() {
+            let record = old.get_mut(series).expect("just listed");
+            if record.open.as_ref().is_some_and(|it| it.last_t() < mint) {
+                record.open = None;
+                gone.n_chunks += 1;
+            }
+            let open = record.open.take();
+            let (next_at, tail_commit, tail) = (record.next_at, record.tail_commit, record.tail);
+            let record = old.get(series).expect("just listed");
+            let mut kept: Vec<Finished> = old.finished(record).collect();
+            let n_finished = kept.len();
+            kept.retain(|it| mint <= it.maxt);
+            gone.n_chunks += n_finished - kept.len();
+            let key = old.key(record);
+            if open.is_none() && kept.is_empty() && !self.is_pending(series) {
+                gone.series.push((series, key.to_vec()));
+                continue;
+            }
+            self.insert(series, key);
+            let record = self.get_mut(series).expect("just put in");
+            record.open = open;
+            let is_open = record.open.is_some();
+            (record.next_at, record.tail_commit, record.tail) = (next_at, tail_commit, tail);
+            self.n_open += usize::from(is_open);
+            kept.iter().rev().for_each(|it| self.push_finished(series, *it));
+        }
+        if let Some(file) = self.links.iter().map(|it| it.at.file).min() {
+            gone.file_min = file;
+        }
+        // The newest page still grows; the next truncation would only move it again.
+        self.series.shrink_to_fit();
+        self.keys.shrink_to_fit();
+        self.links.shrink_to_fit();
+        gone
+    }
+}
+
+/// What [`Page::truncate`] dropped.
+pub(crate) struct Truncated {
+    /// Series and their keys, references ascending.
+    pub(crate) series: Vec<(u64, Vec<u8>)>,
+    pub(crate) n_chunks: usize,
+    /// The lowest chunk file that is still needed; `u32::MAX` if none is.
+    pub(crate) file_min: u32,
+}
+
+impl Default for Truncated {
+    fn default() -> Self {
+        Self { series: Vec::new(), n_chunks: 0, file_min: u32::MAX }
+    }
+}
+
+/// All pages. The lock guards the list; each page has its own.
+#[derive(Default)]
+pub(crate) struct Pages(RwLock<BTreeMap<u64, Arc<Mutex<Page>>>>);
+
+impl Pages {
+    /// Finds a page by its number.
+    pub(crate) fn find(&self, page: u64) -> Option<Arc<Mutex<Page>>> {
+        read(&self.0).get(&page).cloned()
+    }
+
+    /// Finds a page, or makes it.
+    pub(crate) fn make(&self, page: u64) -> Arc<Mutex<Page>> {
+        match self.find(page) {
+            Some(found) => found,
+            None => Arc::clone(write(&self.0).entry(page).or_default()),
+        }
+    }
+
+    /// All pages with their numbers, ascending.
+    pub(crate) fn all(&self) -> Vec<(u64, Arc<Mutex<Page>>)> {
+        read(&self.0).iter().map(|(n, page)| (*n, Arc::clone(page))).collect()
+    }
+
+    /// Forgets pages without series, but not `newest`, which is still filled.
+    pub(crate) fn drop_empty(&self, newest: u64) {
+        write(&self.0).retain(|n, page| newest <= *n || 0 < lock(page).len());
+    }
+}
+
+/// Walks references in the order given and hands each to `each` with its locked page, taking a lock once
+/// for a run on the same page. A reference whose page is gone is left out.
+pub(crate) fn for_each_page<T>(
+    pages: &Pages,
+    items: &[T],
+    series_of: impl Fn(&T) -> u64,
+    mut each: impl FnMut(&mut Page, &T),
+) {
+    for_each_run(pages, items, series_of, |page, run| run.iter().for_each(|it| each(page, it)));
+}
+
+/// As [`for_each_page`], handing over a run at once.
+pub(crate) fn for_each_run<T>(
+    pages: &Pages,
+    items: &[T],
+    series_of: impl Fn(&T) -> u64,
+    mut each: impl FnMut(&mut Page, &[T]),
+) {
+    for run in items.chunk_by(|a, b| page_of(series_of(a)) == page_of(series_of(b))) {
+        if let Some(page) = pages.find(page_of(series_of(&run[0]))) {
+            each(&mut lock(&page), run);
+        }
+    }
+}
+
+/// The number of the page for a reference.
+pub(crate) fn page_of(series: u64) -> u64 {
+    series / PAGE_REFS
+}
+
+fn within(series: u64) -> usize {
+    usize::try_from(series % PAGE_REFS).expect("small")
+}
+
+fn split(t: i64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = t.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+}
+
+fn join([low, high]: [u32; 2]) -> i64 {
+    (u64::from(low) | u64::from(high) << 32).cast_signed()
+}
+
+/// Grows by a quarter: doubling wastes too much where there are thousands of pages.
+fn reserve<T>(all: &mut Vec<T>, n: usize) {
+    if all.capacity() - all.len() < n {
+        all.reserve_exact(n + all.len() / 4 + 16);
+    }
+}

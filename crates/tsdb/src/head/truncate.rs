@@ -1,0 +1,137 @@
+//! Giving up what a block holds: chunks, series without any, and the log behind them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use wal::{checkpoint, segment};
+
+use super::index::pairs_of;
+use super::pairs::PairId;
+use super::series::page_of;
+use super::{Head, WAL_FOLDER};
+use crate::sync::{lock, write};
+
+/// Postings lists changed before the index is let go for those who wait.
+const LISTS_PER_LOCK: usize = 512;
+
+impl Head {
+    /// Drops everything before `mint`, which a block holds by now. Waits for the readers of it; false if
+    /// `stop` became true before.
+    pub(crate) fn truncate(&self, mint: i64, stop: &dyn Fn() -> bool) -> bool {
+        self.metrics.truncations.inc();
+        self.truncating_below.fetch_max(mint, SeqCst);
+        if !self.isolation.wait_for_views_before(mint, stop) {
+            return false;
+        }
+        self.min_valid.fetch_max(mint, SeqCst);
+        let start = self.clock.monotonic();
+        self.drop_unused(mint);
+        if let Some(seconds) = &self.metrics.gc_seconds {
+            seconds.observe((self.clock.monotonic() - start).as_secs_f64());
+        }
+        true
+    }
+
+    /// Drops chunks that end before `mint`, then series without chunks, then what only they used.
+    pub(super) fn drop_unused(&self, mint: i64) {
+        let mut gone: Vec<(u64, Vec<u8>)> = Vec::new();
+        let (mut n_chunks, mut file_min, mut newest) = (0, u32::MAX, 0);
+        for (n, page) in self.pages.all() {
+            let dropped = lock(&page).truncate(n, mint);
+            gone.extend(dropped.series);
+            n_chunks += dropped.n_chunks;
+            file_min = file_min.min(dropped.file_min);
+            newest = n;
+        }
+        self.forget(&gone);
+        self.pages.drop_empty(newest);
+        let oldest = self.mint.load(SeqCst);
+        if oldest < mint {
+            // As upstream: what is left starts at the cut, whether or not a sample is there.
+            self.mint.store(mint, SeqCst);
+        }
+        self.metrics.chunks_removed.add(n_chunks as u64);
+        self.metrics.series_removed.add(gone.len() as u64);
+        if file_min < u32::MAX
+            && let Err(error) = self.chunk_files.remove_below(file_min)
+        {
+            tracing::error!(%error, "truncating head chunk files failed");
+        }
+    }
+
+    /// Removes series from the index.
+    fn forget(&self, gone: &[(u64, Vec<u8>)]) {
+        let mut by_pair: BTreeMap<PairId, Vec<u64>> = BTreeMap::new();
+        for some in gone.chunks(LISTS_PER_LOCK) {
+            let mut index = write(&self.index);
+            for (series, key) in some {
+                index.remove(key, *series);
+                pairs_of(key).for_each(|id| by_pair.entry(id).or_default().push(*series));
+            }
+        }
+        let by_pair: Vec<(PairId, Vec<u64>)> = by_pair.into_iter().collect();
+        for some in by_pair.chunks(LISTS_PER_LOCK) {
+            write(&self.index).remove_postings(some);
+        }
+    }
+
+    /// Folds the older two thirds of the log into a checkpoint and removes them.
+    pub(crate) fn truncate_log(&self, mint: i64) {
+        let start = self.clock.monotonic();
+        let folder = Path::new(WAL_FOLDER);
+        let last = match self.begin_truncation(folder) {
+            Ok(Some(last)) => last,
+            Ok(None) => return,
+            Err(error) => return tracing::error!(%error, "WAL truncation failed"),
+        };
+        self.metrics.checkpoints.inc();
+        let aliases = lock(&self.aliases).clone();
+        let keep = |series: model::SeriesRef| {
+            let series = aliases.get(&series.0).copied().unwrap_or(series.0);
+            self.pages.find(page_of(series)).is_some_and(|page| lock(&page).get(series).is_some())
+        };
+        let request = checkpoint::Request {
+            directory: Arc::clone(&self.directory),
+            folder,
+            last,
+            keep: &keep,
+            mint,
+            options: self.wal_options,
+            clock: Arc::clone(&self.clock),
+        };
+        if let Err(error) = checkpoint::create(&request) {
+            self.metrics.checkpoints_failed.inc();
+            return tracing::error!(%error, "creating a checkpoint failed");
+        }
+        self.metrics.wal_truncations.inc();
+        let removed =
+            lock(&self.log).as_mut().map_or(Ok(()), |writer| writer.remove_below(last + 1));
+        let removed =
+            removed.and_then(|()| checkpoint::remove_before(self.directory.as_ref(), folder, last));
+        if let Err(error) = removed {
+            // They are ignored from now on, and go with the next truncation.
+            self.metrics.wal_truncations_failed.inc();
+            tracing::error!(%error, "removing old WAL segments failed");
+        }
+        if let Some(seconds) = &self.metrics.wal_truncate_seconds {
+            seconds.observe((self.clock.monotonic() - start).as_secs_f64());
+        }
+    }
+
+    /// Begins a new segment; returns the last segment to be folded, if that is worth it.
+    fn begin_truncation(&self, folder: &Path) -> Result<Option<u32>, String> {
+        let mut log = lock(&self.log);
+        let Some(writer) = log.as_mut() else { return Ok(None) };
+        let numbers =
+            segment::list(self.directory.as_ref(), folder).map_err(|error| error.to_string())?;
+        let (Some(first), Some(newest)) = (numbers.first(), numbers.last()) else {
+            return Ok(None);
+        };
+        writer.cut().map_err(|error| error.to_string())?;
+        // The newest segment still belongs to the future: `newest - 1` is the last to look at.
+        let last = first + (newest.saturating_sub(1).saturating_sub(*first)) * 2 / 3;
+        Ok((*first < last).then_some(last))
+    }
+}

@@ -1,0 +1,220 @@
+//! What the database tells about itself, under the names that dashboards know.
+
+use std::sync::Arc;
+
+use client::{Counter, Gauge, Registry, Summary};
+
+use crate::db::Inner;
+use crate::sync::lock;
+
+/// Counters that the head and the database add to. Numbers that can be looked up are registered beside
+/// these, in [`crate::Db::open`].
+#[derive(Clone, Default)]
+pub(crate) struct Metrics {
+    pub(crate) samples_appended: Arc<Counter>,
+    pub(crate) out_of_order: Arc<Counter>,
+    pub(crate) out_of_bound: Arc<Counter>,
+    pub(crate) series_created: Arc<Counter>,
+    pub(crate) series_removed: Arc<Counter>,
+    pub(crate) chunks_created: Arc<Counter>,
+    pub(crate) chunks_removed: Arc<Counter>,
+    pub(crate) active_appenders: Arc<Gauge>,
+    pub(crate) mmap_chunks: Arc<Counter>,
+    pub(crate) mmap_corruptions: Arc<Counter>,
+    pub(crate) truncations: Arc<Counter>,
+    pub(crate) wal_corruptions: Arc<Counter>,
+    pub(crate) wal_truncations: Arc<Counter>,
+    pub(crate) wal_truncations_failed: Arc<Counter>,
+    pub(crate) checkpoints: Arc<Counter>,
+    pub(crate) checkpoints_failed: Arc<Counter>,
+    pub(crate) unknown_series: Arc<Counter>,
+    pub(crate) unknown_samples: Arc<Counter>,
+    pub(crate) replay_seconds: Arc<Gauge>,
+    pub(crate) compactions: Arc<Counter>,
+    pub(crate) compactions_triggered: Arc<Counter>,
+    pub(crate) compactions_failed: Arc<Counter>,
+    pub(crate) reloads: Arc<Counter>,
+    pub(crate) reloads_failed: Arc<Counter>,
+    pub(crate) time_retentions: Arc<Counter>,
+    pub(crate) size_retentions: Arc<Counter>,
+    pub(crate) blocks_corrupt: Arc<Gauge>,
+    pub(crate) clean_start: Arc<Gauge>,
+    pub(crate) gc_seconds: Option<Arc<Summary>>,
+    pub(crate) wal_truncate_seconds: Option<Arc<Summary>>,
+}
+
+impl Metrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help);
+        let float = |name, help| registry.counters(name, help, &["type"]).get(&["float"]);
+        let unknown = registry.counters(
+            "prometheus_tsdb_wal_replay_unknown_refs_total",
+            "Total number of unknown series references encountered during WAL replay.",
+            &["type"],
+        );
+        Self {
+            samples_appended: float("prometheus_tsdb_head_samples_appended_total", "Total number of appended samples."),
+            out_of_order: float(
+                "prometheus_tsdb_out_of_order_samples_total",
+                "Total number of out of order samples ingestion failed attempts due to out of order being disabled.",
+            ),
+            out_of_bound: float(
+                "prometheus_tsdb_out_of_bound_samples_total",
+                "Total number of out of bound samples ingestion failed attempts with out of order support disabled.",
+            ),
+            series_created: counter("prometheus_tsdb_head_series_created_total", "Total number of series created in the head"),
+            series_removed: counter("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head"),
+            chunks_created: counter("prometheus_tsdb_head_chunks_created_total", "Total number of chunks created in the head"),
+            chunks_removed: counter("prometheus_tsdb_head_chunks_removed_total", "Total number of chunks removed in the head"),
+            active_appenders: registry
+                .gauge("prometheus_tsdb_head_active_appenders", "Number of currently active appender transactions"),
+            mmap_chunks: counter("prometheus_tsdb_mmap_chunks_total", "Total number of chunks that were memory-mapped."),
+            mmap_corruptions: counter(
+                "prometheus_tsdb_mmap_chunk_corruptions_total",
+                "Total number of memory-mapped chunk corruptions.",
+            ),
+            truncations: counter("prometheus_tsdb_head_truncations_total", "Total number of head truncations attempted."),
+            wal_corruptions: counter("prometheus_tsdb_wal_corruptions_total", "Total number of WAL corruptions."),
+            wal_truncations: counter("prometheus_tsdb_wal_truncations_total", "Total number of write log truncations attempted."),
+            wal_truncations_failed: counter(
+                "prometheus_tsdb_wal_truncations_failed_total",
+                "Total number of write log truncations that failed.",
+            ),
+            checkpoints: counter(
+                "prometheus_tsdb_checkpoint_creations_total",
+                "Total number of checkpoint creations attempted.",
+            ),
+            checkpoints_failed: counter(
+                "prometheus_tsdb_checkpoint_creations_failed_total",
+                "Total number of checkpoint creations that failed.",
+            ),
+            unknown_series: unknown.get(&["series"]),
+            unknown_samples: unknown.get(&["samples"]),
+            replay_seconds: registry.gauge(
+                "prometheus_tsdb_data_replay_duration_seconds",
+                "Time taken to replay the data on disk.",
+            ),
+            compactions: counter(
+                "prometheus_tsdb_compactions_total",
+                "Total number of compactions that were executed for the partition.",
+            ),
+            compactions_triggered: counter(
+                "prometheus_tsdb_compactions_triggered_total",
+                "Total number of triggered compactions for the partition.",
+            ),
+            compactions_failed: counter(
+                "prometheus_tsdb_compactions_failed_total",
+                "Total number of compactions that failed for the partition.",
+            ),
+            reloads: counter(
+                "prometheus_tsdb_reloads_total",
+                "Number of times the database reloaded block data from disk.",
+            ),
+            reloads_failed: counter(
+                "prometheus_tsdb_reloads_failures_total",
+                "Number of times the database failed to reloadBlocks block data from disk.",
+            ),
+            time_retentions: counter(
+                "prometheus_tsdb_time_retentions_total",
+                "The number of times that blocks were deleted because the maximum time limit was exceeded.",
+            ),
+            size_retentions: counter(
+                "prometheus_tsdb_size_retentions_total",
+                "The number of times that blocks were deleted because the maximum number of bytes was exceeded.",
+            ),
+            blocks_corrupt: registry.gauge(
+                "pyrrha_tsdb_blocks_skipped",
+                "Number of blocks on disk that are left out because they cannot be read.",
+            ),
+            clean_start: registry.gauge(
+                "prometheus_tsdb_clean_start",
+                "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean",
+            ),
+            gc_seconds: Some(registry.summary(
+                "prometheus_tsdb_head_gc_duration_seconds",
+                "Runtime of garbage collection in the head block.",
+                &[],
+            )),
+            wal_truncate_seconds: Some(registry.summary(
+                "prometheus_tsdb_wal_truncate_duration_seconds",
+                "Duration of WAL truncation.",
+                &[],
+            )),
+        }
+    }
+}
+
+/// Registers the numbers that are looked up when asked for. They end with the database.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts, bytes and milliseconds are shown rounded past 2^53"
+)]
+pub(crate) fn register_gauges(registry: &Registry, inner: &Arc<Inner>) {
+    let gauge = |name, help, read: fn(&Inner) -> f64| {
+        let inner = Arc::downgrade(inner);
+        registry.gauge_fn(name, help, move || inner.upgrade().map_or(0.0, |it| read(&it)));
+    };
+    gauge("prometheus_tsdb_head_series", "Total number of series in the head block.", |it| {
+        it.head.n_series_and_chunks().0 as f64
+    });
+    gauge("prometheus_tsdb_head_chunks", "Total number of chunks in the head block.", |it| {
+        it.head.n_series_and_chunks().1 as f64
+    });
+    gauge(
+        "prometheus_tsdb_head_min_time",
+        "Minimum time bound of the head block in milliseconds.",
+        |it| it.head.time_range().0 as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_max_time",
+        "Maximum timestamp of the head block in milliseconds.",
+        |it| it.head.time_range().1 as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_min_time_seconds",
+        "Minimum time bound of the head block in seconds.",
+        |it| (it.head.time_range().0 / 1000) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_max_time_seconds",
+        "Maximum timestamp of the head block in seconds.",
+        |it| (it.head.time_range().1 / 1000) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_chunks_storage_size_bytes",
+        "Size of the chunks_head directory.",
+        |it| it.head.chunk_bytes() as f64,
+    );
+    gauge("prometheus_tsdb_wal_storage_size_bytes", "Size of the write log directory.", |it| {
+        it.head.wal_bytes() as f64
+    });
+    gauge(
+        "prometheus_tsdb_lowest_timestamp",
+        "Lowest timestamp value stored in the database.",
+        |it| it.mint() as f64,
+    );
+    gauge(
+        "prometheus_tsdb_lowest_timestamp_seconds",
+        "Lowest timestamp value stored in the database.",
+        |it| (it.mint() / 1000) as f64,
+    );
+    gauge("prometheus_tsdb_blocks_loaded", "Number of currently loaded data blocks", |it| {
+        it.blocks().len() as f64
+    });
+    gauge(
+        "prometheus_tsdb_storage_blocks_bytes",
+        "The number of bytes that are currently used for local storage by all blocks.",
+        |it| it.blocks().iter().map(|block| block.n_bytes()).sum::<u64>() as f64,
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_bytes",
+        "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
+        |it| lock(&it.retention).bytes as f64,
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_seconds",
+        "How long to retain samples in storage.",
+        |it| (lock(&it.retention).time_ms / 1000) as f64,
+    );
+}

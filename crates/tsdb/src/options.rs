@@ -1,0 +1,41 @@
+//! What a database can be told.
+
+/// Two hours: the range of a block that comes from the head, unless told otherwise.
+pub const BLOCK_RANGE_MS_DEFAULT: i64 = 2 * 60 * 60 * 1000;
+
+/// Settings of a database. [`Options::default`] is what the server uses without flags.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// How long samples are kept, in milliseconds; 0 keeps them whatever their age.
+    pub retention_ms: i64,
+    /// How many bytes the database may take on disk; 0 is no limit.
+    pub retention_bytes: u64,
+    /// Range of the blocks written from the head, in milliseconds.
+    pub block_range_min_ms: i64,
+    /// Longest range that blocks are merged to, in milliseconds.
+    pub block_range_max_ms: i64,
+    /// Size at which a log segment ends.
+    pub wal_segment_bytes: u64,
+    /// How log records are compressed.
+    pub wal_compression: wal::Compression,
+    /// Size at which a chunk file of a block ends.
+    pub block_segment_bytes: u64,
+    /// Take the `lock` file, so that no second process writes the same directory.
+    pub lock: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let day_ms = 24 * 60 * 60 * 1000;
+        Self {
+            retention_ms: 15 * day_ms,
+            retention_bytes: 0,
+            block_range_min_ms: BLOCK_RANGE_MS_DEFAULT,
+            block_range_max_ms: 15 * day_ms / 10,
+            wal_segment_bytes: wal::SEGMENT_BYTES_DEFAULT,
+            wal_compression: wal::Compression::Snappy,
+            block_segment_bytes: 512 << 20,
+            lock: true,
+        }
+    }
+}
