@@ -1,0 +1,51 @@
+//! Opens plans as operators and runs them.
+//!
+//! An [`Operator`] has a fixed list of series from the moment it is open, and fills the column of any
+//! one of them on demand, from several threads at once. Its consumer asks for each series at most
+//! once; an operator whose columns are needed more often is kept whole ([`drive::Materialized`]).
+//!
+//! [`Opener`] opens bottom up, operands in upstream's order of evaluation. Operators that must see all
+//! their input at once (aggregations, `topk`, sorting, matchings that are not one to one) run it while
+//! they are opened.
+
+pub(crate) mod aggregate;
+pub(crate) mod binary;
+pub(crate) mod call;
+pub(crate) mod classic;
+pub(crate) mod drive;
+pub(crate) mod group;
+pub(crate) mod info;
+pub(crate) mod merge;
+pub(crate) mod open;
+pub(crate) mod range;
+pub(crate) mod root;
+pub(crate) mod scalar;
+pub(crate) mod select;
+pub(crate) mod series;
+pub(crate) mod topk;
+
+pub(crate) use open::Opener;
+pub(crate) use series::Series;
+
+use crate::context::Worker;
+use crate::{Column, QueryError};
+
+/// An open operator: a list of series, each a column on demand.
+pub(crate) trait Operator: Send + Sync {
+    /// How many series there are. Some of them may turn out to have no point.
+    fn len(&self) -> usize;
+
+    /// How many steps each column has.
+    fn steps(&self) -> usize;
+
+    /// The labels of series `at`. Made anew at each call.
+    fn series(&self, at: usize) -> Series;
+
+    /// Fills `out`, whatever it held, with series `at`.
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError>;
+
+    /// Roughly the work to fill one column, in steps or samples.
+    fn weight(&self) -> usize {
+        self.steps() + 64
+    }
+}

@@ -1,0 +1,275 @@
+//! Aggregations that fold each series into its group: `sum`, `avg`, `min`, `max`, `count`, `group`,
+//! `stddev`, `stdvar`; and `quantile`, which needs all values of a group at once.
+
+use promql::ast::AggregateOp;
+
+use crate::annotation::Place;
+use crate::bitmap::Bitmap;
+use crate::context::{Charge, Context};
+use crate::exec::drive::{Materialized, for_each, materialize};
+use crate::exec::group::Groups;
+use crate::exec::scalar::Scalars;
+use crate::exec::{Operator, Series};
+use crate::function::quantile::{quantile, warning};
+use crate::function::sum::{self, Mean};
+use crate::{Column, QueryError};
+
+/// Folds all series of `op` into `groups`.
+///
+/// `place` is where notes about the operand belong.
+pub(crate) fn fold(
+    context: &Context,
+    aggregate: AggregateOp,
+    op: &dyn Operator,
+    groups: Groups,
+    place: Place,
+) -> Result<Materialized, QueryError> {
+    let steps = op.steps();
+    let mut charge = context.charge();
+    let mut states: Vec<Option<State>> = Vec::new();
+    states.resize_with(groups.series.len(), || None);
+    let mut ignored = false;
+    for_each(context, op, &mut |at, column| {
+        if column.is_empty() {
+            return Ok(());
+        }
+        let state = &mut states[groups.of[at] as usize];
+        if state.is_none() {
+            *state = Some(State::new(aggregate, steps, &mut charge)?);
+        }
+        let state = state.as_mut().expect("just made");
+        state.add(column);
+        ignored |= !column.histograms().is_empty();
+        Ok(())
+    })?;
+    let mixed = states.iter().flatten().any(State::is_mixed);
+    note(context, aggregate, place, ignored, mixed);
+    let (series, columns) = finish(groups, states, aggregate, steps);
+    Ok(Materialized::new(steps, series, columns, charge))
+}
+
+/// The columns of all groups that have any point.
+fn finish(
+    groups: Groups,
+    states: Vec<Option<State>>,
+    aggregate: AggregateOp,
+    steps: usize,
+) -> (Vec<Series>, Vec<Column>) {
+    let mut kept = (Vec::new(), Vec::new());
+    for (series, state) in groups.series.into_iter().zip(states) {
+        let Some(state) = state else { continue };
+        kept.0.push(series);
+        kept.1.push(state.finish(aggregate, steps));
+    }
+    kept
+}
+
+fn note(context: &Context, aggregate: AggregateOp, place: Place, ignored: bool, mixed: bool) {
+    match aggregate {
+        AggregateOp::Sum | AggregateOp::Avg if mixed => context.note(|notes| {
+            notes.warn(place, "encountered a mix of histograms and floats for aggregation");
+        }),
+        AggregateOp::Sum | AggregateOp::Avg | AggregateOp::Count | AggregateOp::Group => {}
+        _ if ignored => context.note(|notes| {
+            notes.info(place, format!("ignored histogram in {} aggregation", aggregate.as_str()));
+        }),
+        _ => {}
+    }
+}
+
+/// One group, at all steps.
+struct State {
+    fold: Fold,
+    /// Where there was a float.
+    floats: Bitmap,
+    /// Where there was a histogram.
+    histograms: Option<Bitmap>,
+}
+
+enum Fold {
+    /// Sum and compensation.
+    Sum(Vec<f64>, Vec<f64>),
+    Mean(Vec<Mean>),
+    Best {
+        values: Vec<f64>,
+        max: bool,
+    },
+    Count(Vec<f64>),
+    Presence,
+    Spread(Vec<Spread>),
+}
+
+/// Count, mean and sum of squared distances, by Welford's method.
+#[derive(Clone, Copy, Default)]
+struct Spread {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl State {
+    fn new(aggregate: AggregateOp, steps: usize, charge: &mut Charge) -> Result<Self, QueryError> {
+        // What comes out is counted with what it is made from: at most two columns more.
+        charge.add_columns(3, steps)?;
+        let zeros = || vec![0.0; steps];
+        let fold = match aggregate {
+            AggregateOp::Sum => Fold::Sum(zeros(), zeros()),
+            AggregateOp::Avg => Fold::Mean(vec![Mean::default(); steps]),
+            AggregateOp::Min => Fold::Best { values: zeros(), max: false },
+            AggregateOp::Max => Fold::Best { values: zeros(), max: true },
+            AggregateOp::Count => Fold::Count(zeros()),
+            AggregateOp::Stddev | AggregateOp::Stdvar => {
+                Fold::Spread(vec![Spread::default(); steps])
+            }
+            _ => Fold::Presence,
+        };
+        Ok(Self { fold, floats: Bitmap::new(steps), histograms: None })
+    }
+
+    fn add(&mut self, column: &Column) {
+        let seen = &self.floats;
+        match &mut self.fold {
+            Fold::Sum(sums, compensations) => add_sums(sums, compensations, seen, column),
+            Fold::Mean(means) => column.floats().for_each(|(at, v)| {
+                if seen.get(at) { means[at].add(v) } else { means[at] = Mean::of(v) }
+            }),
+            Fold::Best { values, max } => {
+                for (at, v) in column.floats() {
+                    let best = values[at];
+                    let better = if *max { best < v } else { v < best };
+                    if !seen.get(at) || better || best.is_nan() {
+                        values[at] = v;
+                    }
+                }
+            }
+            Fold::Count(counts) => {
+                column.floats().for_each(|(at, _)| counts[at] += 1.0);
+                column.histograms().iter().for_each(|(at, _)| counts[*at as usize] += 1.0);
+            }
+            Fold::Presence => {}
+            Fold::Spread(spreads) => column.floats().for_each(|(at, v)| spreads[at].add(v)),
+        }
+        self.floats.or(column.present());
+        if !column.histograms().is_empty() {
+            let steps = column.steps();
+            let seen = self.histograms.get_or_insert_with(|| Bitmap::new(steps));
+            column.histograms().iter().for_each(|(at, _)| seen.set(*at as usize));
+        }
+    }
+
+    /// True if there was a float and a histogram at some step.
+    fn is_mixed(&self) -> bool {
+        self.histograms.as_ref().is_some_and(|it| it.intersects(&self.floats))
+    }
+
+    fn finish(mut self, aggregate: AggregateOp, steps: usize) -> Column {
+        if let Some(histograms) = &self.histograms {
+            match aggregate {
+                AggregateOp::Count | AggregateOp::Group => self.floats.or(histograms),
+                AggregateOp::Sum | AggregateOp::Avg => self.floats.and_not(histograms),
+                _ => {}
+            }
+        }
+        let values = match self.fold {
+            Fold::Sum(mut sums, compensations) => {
+                sums.iter_mut().zip(compensations).for_each(|(sum, c)| *sum += c);
+                sums
+            }
+            Fold::Mean(means) => means.into_iter().map(Mean::value).collect(),
+            Fold::Best { values, .. } | Fold::Count(values) => values,
+            Fold::Presence => vec![1.0; steps],
+            Fold::Spread(spreads) if aggregate == AggregateOp::Stddev => {
+                spreads.into_iter().map(|it| (it.squares / it.count).sqrt()).collect()
+            }
+            Fold::Spread(spreads) => spreads.into_iter().map(|it| it.squares / it.count).collect(),
+        };
+        Column::from_parts(values, self.floats)
+    }
+}
+
+/// Adds a column to sums. The first value is taken as it is: zero plus it would lose its sign.
+fn add_sums(sums: &mut [f64], compensations: &mut [f64], seen: &Bitmap, column: &Column) {
+    if column.present().all() && seen.all() {
+        for ((sum, compensation), v) in sums.iter_mut().zip(compensations).zip(column.values()) {
+            (*sum, *compensation) = sum::add(*v, *sum, *compensation);
+        }
+        return;
+    }
+    for (at, v) in column.floats() {
+        if seen.get(at) {
+            (sums[at], compensations[at]) = sum::add(v, sums[at], compensations[at]);
+        } else {
+            sums[at] = v;
+        }
+    }
+}
+
+impl Spread {
+    #[inline]
+    fn add(&mut self, v: f64) {
+        self.count += 1.0;
+        if self.count == 1.0 {
+            self.mean = v;
+            self.squares = if v.is_finite() { 0.0 } else { f64::NAN };
+            return;
+        }
+        let delta = v - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (v - self.mean);
+    }
+}
+
+/// `quantile`: keeps all columns, then takes the values of a group at a step together.
+pub(crate) fn quantiles(
+    context: &Context,
+    op: Box<dyn Operator>,
+    groups: Groups,
+    phi: &Scalars,
+    place: Place,
+    param_place: Place,
+) -> Result<Materialized, QueryError> {
+    let steps = op.steps();
+    let input = materialize(context, op)?;
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.series.len()];
+    let mut ignored = false;
+    for (at, group) in groups.of.iter().enumerate().filter(|(at, _)| !input.columns[*at].is_empty())
+    {
+        ignored |= !input.columns[at].histograms().is_empty();
+        members[*group as usize].push(at);
+    }
+    note(context, AggregateOp::Quantile, place, ignored, false);
+    let mut charge = context.charge();
+    let (mut series, mut columns, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+    for (group, members) in groups.series.into_iter().zip(&members).filter(|(_, it)| !it.is_empty())
+    {
+        charge.add_columns(1, steps)?;
+        context.check()?;
+        let mut out = Column::default();
+        out.reset(steps);
+        for step in 0..steps {
+            scratch.clear();
+            scratch.extend(members.iter().filter_map(|at| input.columns[*at].float(step)));
+            if !scratch.is_empty() {
+                out.set(step, quantile(phi.at(step), &mut scratch));
+            }
+        }
+        series.push(group);
+        columns.push(out);
+    }
+    check_phi(phi, steps, param_place, context);
+    Ok(Materialized::new(steps, series, columns, charge))
+}
+
+/// Warns once for each way in which `phi` is no quantile.
+fn check_phi(phi: &Scalars, steps: usize, place: Place, context: &Context) {
+    let (mut min, mut max, mut nan) = (0.0f64, 1.0f64, None);
+    for phi in phi.values(steps) {
+        (min, max) = (min.min(phi), max.max(phi));
+        nan = nan.or(phi.is_nan().then_some(phi));
+    }
+    let found = [nan, (1.0 < max).then_some(max), (min < 0.0).then_some(min)];
+    found
+        .into_iter()
+        .flatten()
+        .for_each(|phi| context.note(|notes| notes.warn(place, warning(phi))));
+}

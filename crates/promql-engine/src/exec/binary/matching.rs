@@ -1,0 +1,237 @@
+//! Operators between two vectors whose matching is settled by labels alone.
+
+use std::collections::HashSet;
+
+use model::{Labels, LabelsBuilder};
+use promql::ast::{BinaryOp, Cardinality, VectorMatching};
+
+use super::elements::{columns, incompatible};
+use super::stepwise::Stepwise;
+use super::with_scalar::drops_name;
+use crate::annotation::Place;
+use crate::context::{Charge, Context, Worker};
+use crate::exec::drive::materialize;
+use crate::exec::group::{Signatures, index, series_bytes, signatures, sorted};
+use crate::exec::series::without_metadata;
+use crate::exec::{Operator, Series};
+use crate::{Column, QueryError};
+
+/// What is to be done with two vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Spec<'m> {
+    pub(crate) op: BinaryOp,
+    pub(crate) return_bool: bool,
+    pub(crate) matching: &'m VectorMatching,
+    pub(crate) place: Place,
+}
+
+/// Opens an operator between two vectors.
+///
+/// If every match group has at most one series on the "one" side (and on the other, unless grouped),
+/// and all results have labels of their own, each output series is made of two input series and
+/// needs nothing else. Otherwise which elements meet depends on the step: then it is done stepwise, at
+/// once.
+pub(crate) fn open(
+    context: &Context,
+    left: Box<dyn Operator>,
+    right: Box<dyn Operator>,
+    spec: Spec<'_>,
+) -> Result<Box<dyn Operator>, QueryError> {
+    let signatures = signatures(left.as_ref(), right.as_ref(), spec.matching, context)?;
+    let fill = spec.matching.fill;
+    let mut charge = context.charge();
+    let pairs = match fill.lhs.or(fill.rhs) {
+        Some(_) => None,
+        None => pairs(left.as_ref(), right.as_ref(), &signatures, spec, &mut charge, context)?,
+    };
+    let Some(pairs) = pairs else {
+        let (left, right) = (materialize(context, left)?, materialize(context, right)?);
+        return Ok(Box::new(Stepwise::new(&left, &right, &signatures, spec).run(context)?));
+    };
+    // A series of the "one" side that meets several others is decoded once.
+    let (mut left, mut right) = (left, right);
+    match spec.matching.card {
+        Cardinality::ManyToOne if is_repeated(pairs.iter().map(|it| it.right)) => {
+            right = Box::new(materialize(context, right)?);
+        }
+        Cardinality::OneToMany if is_repeated(pairs.iter().map(|it| it.left)) => {
+            left = Box::new(materialize(context, left)?);
+        }
+        _ => {}
+    }
+    let (op, return_bool, place) = (spec.op, spec.return_bool, spec.place);
+    Ok(Box::new(Matched { left, right, pairs, op, return_bool, place, _charge: charge }))
+}
+
+/// Two series that belong together, and what they become.
+struct Pair {
+    left: u32,
+    right: u32,
+    series: Series,
+}
+
+fn is_repeated(indices: impl Iterator<Item = u32>) -> bool {
+    let mut seen = HashSet::new();
+    indices.into_iter().any(|at| !seen.insert(at))
+}
+
+/// Pairs of series, in order of the "many" side; `None` if labels do not settle the matching.
+fn pairs(
+    left: &dyn Operator,
+    right: &dyn Operator,
+    signatures: &Signatures,
+    spec: Spec<'_>,
+    charge: &mut Charge,
+    context: &Context,
+) -> Result<Option<Vec<Pair>>, QueryError> {
+    const NONE: u32 = u32::MAX;
+    let swapped = spec.matching.card == Cardinality::OneToMany;
+    let (many, one, many_of, one_of) = if swapped {
+        (right, left, &signatures.right, &signatures.left)
+    } else {
+        (left, right, &signatures.left, &signatures.right)
+    };
+    let mut partner = vec![NONE; signatures.n];
+    for (at, signature) in one_of.iter().enumerate() {
+        if std::mem::replace(&mut partner[*signature as usize], index(at)) != NONE {
+            return Ok(None);
+        }
+    }
+    let rule = ResultLabels::new(spec, context.delayed_names);
+    let mut pairs = Vec::new();
+    let mut taken = vec![false; signatures.n];
+    let mut labels = HashSet::new();
+    for (at, signature) in many_of.iter().enumerate() {
+        let other = partner[*signature as usize];
+        if other == NONE {
+            continue;
+        }
+        let again = std::mem::replace(&mut taken[*signature as usize], true);
+        if again && spec.matching.card == Cardinality::OneToOne {
+            return Ok(None);
+        }
+        let series = rule.of(&many.series(at), &one.series(other as usize).labels);
+        charge.add(2 * series_bytes(&series), 0)?;
+        if !labels.insert(series.labels.clone()) {
+            return Ok(None);
+        }
+        let at = index(at);
+        let (left, right) = if swapped { (other, at) } else { (at, other) };
+        pairs.push(Pair { left, right, series });
+    }
+    Ok(Some(pairs))
+}
+
+/// How the labels of a result follow from those of the two elements.
+pub(crate) struct ResultLabels<'m> {
+    matching: &'m VectorMatching,
+    /// The labels of `on` or `ignoring`, sorted.
+    match_labels: Vec<String>,
+    /// The metric name goes at once, in either mode.
+    arithmetic: bool,
+    return_bool: bool,
+    delayed_names: bool,
+}
+
+impl<'m> ResultLabels<'m> {
+    pub(crate) fn new(spec: Spec<'m>, delayed_names: bool) -> Self {
+        Self {
+            matching: spec.matching,
+            match_labels: sorted(&spec.matching.labels),
+            arithmetic: drops_name(spec.op, false),
+            return_bool: spec.return_bool,
+            delayed_names,
+        }
+    }
+
+    /// The result of an element of the "many" side (the left one, if both are "one") and of one of the
+    /// "one" side.
+    pub(crate) fn of(&self, many: &Series, one: &Labels) -> Series {
+        let mut labels = many.labels.clone();
+        if self.arithmetic || self.return_bool && !self.delayed_names {
+            labels = without_metadata(&labels);
+        }
+        if self.matching.card == Cardinality::OneToOne {
+            let on = self.matching.on;
+            labels = labels.filter_bytes(|name| {
+                self.match_labels.binary_search_by(|it| it.as_bytes().cmp(name)).is_ok() == on
+            });
+        }
+        if !self.matching.include.is_empty() {
+            let mut builder: LabelsBuilder = labels.to_builder();
+            for name in &self.matching.include {
+                builder.set(name, one.value(name));
+            }
+            labels = builder.labels();
+        }
+        Series { labels, drop_name: self.return_bool && self.delayed_names }
+    }
+}
+
+/// Series that meet one other each.
+struct Matched {
+    left: Box<dyn Operator>,
+    right: Box<dyn Operator>,
+    pairs: Vec<Pair>,
+    op: BinaryOp,
+    return_bool: bool,
+    place: Place,
+    _charge: Charge,
+}
+
+impl Operator for Matched {
+    fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    fn steps(&self) -> usize {
+        self.left.steps()
+    }
+
+    fn series(&self, at: usize) -> Series {
+        self.pairs[at].series.clone()
+    }
+
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        let pair = &self.pairs[at];
+        self.left.eval(pair.left as usize, worker, out)?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        worker.with_column(self.steps(), |worker, right| {
+            self.right.eval(pair.right as usize, worker, right)?;
+            for text in incompatible_pairs(self.op, out, right) {
+                worker.context.note(|notes| notes.info(self.place, text));
+            }
+            out.drop_histograms();
+            columns(self.op, self.return_bool, out, right);
+            worker.spend(self.steps())
+        })
+    }
+
+    fn weight(&self) -> usize {
+        self.left.weight() + self.right.weight()
+    }
+}
+
+/// Texts about steps at which the two columns hold what the operator cannot join.
+fn incompatible_pairs(op: BinaryOp, left: &Column, right: &Column) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut note = |any: bool, a: &str, b: &str| {
+        if any {
+            texts.push(incompatible(op, a, b));
+        }
+    };
+    note(op.is_trim() && left.present().intersects(right.present()), "float", "float");
+    note(
+        left.histograms().iter().any(|(at, _)| right.float(*at as usize).is_some()),
+        "histogram",
+        "float",
+    );
+    note(
+        right.histograms().iter().any(|(at, _)| left.float(*at as usize).is_some()),
+        "float",
+        "histogram",
+    );
+    texts
+}

@@ -1,0 +1,155 @@
+//! `and`, `unless`, `or`: elements by who else is there, whatever the values.
+
+use std::collections::HashMap;
+
+use promql::ast::{BinaryOp, VectorMatching};
+
+use crate::bitmap::Bitmap;
+use crate::context::{Charge, Context, Worker};
+use crate::exec::drive::{Materialized, for_each, materialize};
+use crate::exec::group::{index, signatures};
+use crate::exec::{Operator, Series};
+use crate::{Column, QueryError};
+
+/// Opens a set operator.
+pub(crate) fn open(
+    context: &Context,
+    op: BinaryOp,
+    left: Box<dyn Operator>,
+    right: Box<dyn Operator>,
+    matching: &VectorMatching,
+) -> Result<Box<dyn Operator>, QueryError> {
+    let of = signatures(left.as_ref(), right.as_ref(), matching, context)?;
+    if op == BinaryOp::Or {
+        return open_or(context, left, right, &of.left, &of.right, of.n);
+    }
+    let (present, charge) = presence(context, right.as_ref(), &of.right, of.n)?;
+    let intersection = op == BinaryOp::And;
+    let series =
+        (0..left.len()).filter(|at| !intersection || present[of.left[*at] as usize].is_some());
+    let series = series.map(index).collect();
+    Ok(Box::new(Masked {
+        op: left,
+        series,
+        signature_of: of.left,
+        present,
+        intersection,
+        _charge: charge,
+    }))
+}
+
+/// For each signature the steps at which one of its series has a point; `None` if there is none.
+type Presence = Vec<Option<Bitmap>>;
+
+fn presence(
+    context: &Context,
+    op: &dyn Operator,
+    signature_of: &[u32],
+    n: usize,
+) -> Result<(Presence, Charge), QueryError> {
+    let mut charge = context.charge();
+    let mut present: Presence = vec![None; n];
+    for_each(context, op, &mut |at, column| {
+        if !column.is_empty() {
+            let steps = column.steps();
+            let bits = &mut present[signature_of[at] as usize];
+            if bits.is_none() {
+                charge.add(steps as u64 / 8 + 32, 0)?;
+            }
+            column.mark(bits.get_or_insert_with(|| Bitmap::new(steps)));
+        }
+        Ok(())
+    })?;
+    Ok((present, charge))
+}
+
+/// Series of one side, at steps where the other side has their signature, or has it not.
+struct Masked {
+    op: Box<dyn Operator>,
+    /// The series of `op` that can come out.
+    series: Vec<u32>,
+    signature_of: Vec<u32>,
+    present: Presence,
+    /// `and` instead of `unless`.
+    intersection: bool,
+    _charge: Charge,
+}
+
+impl Operator for Masked {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn steps(&self) -> usize {
+        self.op.steps()
+    }
+
+    fn series(&self, at: usize) -> Series {
+        self.op.series(self.series[at] as usize)
+    }
+
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        let at = self.series[at] as usize;
+        self.op.eval(at, worker, out)?;
+        match &self.present[self.signature_of[at] as usize] {
+            Some(bits) => out.retain(|step| bits.get(step) == self.intersection),
+            None if self.intersection => out.reset(self.steps()),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn weight(&self) -> usize {
+        self.op.weight()
+    }
+}
+
+/// `or`: the left side is kept whole, because its presence is needed before the right side.
+fn open_or(
+    context: &Context,
+    left: Box<dyn Operator>,
+    right: Box<dyn Operator>,
+    left_of: &[u32],
+    right_of: &[u32],
+    n: usize,
+) -> Result<Box<dyn Operator>, QueryError> {
+    let left = materialize(context, left)?;
+    let mut present: Presence = vec![None; n];
+    for (at, column) in left.columns.iter().enumerate().filter(|(_, it)| !it.is_empty()) {
+        let bits = present[left_of[at] as usize].get_or_insert_with(|| Bitmap::new(column.steps()));
+        column.mark(bits);
+    }
+    let steps = left.steps();
+    let (series, columns, charge) = left.into_parts();
+    let by_labels = series.iter().enumerate().map(|(at, it)| (it.labels.clone(), at)).collect();
+    let mut out = Union { steps, by_labels, series, columns, charge };
+    for_each(context, right.as_ref(), &mut |at, column| {
+        if let Some(bits) = &present[right_of[at] as usize] {
+            column.retain(|step| !bits.get(step));
+        }
+        if column.is_empty() { Ok(()) } else { out.add(right.series(at), column) }
+    })?;
+    Ok(Box::new(Materialized::new(steps, out.series, out.columns, out.charge)))
+}
+
+struct Union {
+    steps: usize,
+    by_labels: HashMap<model::Labels, usize>,
+    series: Vec<Series>,
+    columns: Vec<Column>,
+    charge: Charge,
+}
+
+impl Union {
+    fn add(&mut self, series: Series, column: &mut Column) -> Result<(), QueryError> {
+        if let Some(known) = self.by_labels.get(&series.labels) {
+            let fits = self.columns[*known].merge(column);
+            return if fits { Ok(()) } else { Err(crate::exec::merge::same_labelset()) };
+        }
+        self.charge.add_columns(1, self.steps)?;
+        self.by_labels.insert(series.labels.clone(), self.columns.len());
+        self.series.push(series);
+        self.columns.push(std::mem::take(column));
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction` over series of buckets.
+
+use std::collections::HashMap;
+
+use model::{Labels, quote};
+
+use crate::annotation::{Monotonicity, Place, for_name};
+use crate::context::{Context, Worker};
+use crate::exec::group::index;
+use crate::exec::scalar::Scalars;
+use crate::exec::{Operator, Series};
+use crate::function::histogram::{self, Bucket};
+use crate::function::quantile::{is_unusual, warning};
+use crate::{Column, Grid, QueryError};
+
+/// The label that holds a bucket's upper bound.
+const LE: &str = "le";
+
+/// What to compute from the buckets of a histogram.
+pub(crate) enum Ask {
+    Quantile {
+        phi: Scalars,
+        place: Place,
+    },
+    /// One output series for each quantile, told apart by a label.
+    Quantiles {
+        label: String,
+        phis: Vec<(Scalars, Place)>,
+    },
+    Fraction {
+        lower: Scalars,
+        upper: Scalars,
+    },
+}
+
+/// A function of classic histograms. Its series are found by their labels without `le`.
+pub(crate) struct Classic {
+    op: Box<dyn Operator>,
+    ask: Ask,
+    histograms: Vec<Histogram>,
+    /// Where the vector stands.
+    place: Place,
+    grid: Grid,
+    delayed_names: bool,
+}
+
+/// The series of one histogram.
+struct Histogram {
+    /// Labels without `le`.
+    series: Series,
+    /// Series, and upper bound or what the label says instead.
+    buckets: Vec<(u32, Result<f64, String>)>,
+}
+
+impl Classic {
+    pub(crate) fn new(
+        op: Box<dyn Operator>,
+        ask: Ask,
+        grid: Grid,
+        place: Place,
+        context: &Context,
+    ) -> Self {
+        let mut histograms: Vec<Histogram> = Vec::new();
+        let mut known: HashMap<Labels, usize> = HashMap::new();
+        for at in 0..op.len() {
+            let mut series = op.series(at);
+            let bound = stdx::gofloat::parse(series.labels.value(LE))
+                .map_err(|_| series.labels.value(LE).to_owned());
+            series.labels = series.labels.filter_bytes(|name| name != LE.as_bytes());
+            let new = histograms.len();
+            let found = *known.entry(series.labels.clone()).or_insert(new);
+            if found == new {
+                histograms.push(Histogram { series, buckets: Vec::new() });
+            }
+            histograms[found].buckets.push((index(at), bound));
+        }
+        let classic =
+            Self { op, ask, histograms, place, grid, delayed_names: context.delayed_names };
+        classic.check_quantiles(context);
+        classic
+    }
+
+    /// Warns about quantiles that are none, whatever there is to apply them to.
+    fn check_quantiles(&self, context: &Context) {
+        let asked: Vec<(&Scalars, Place)> = match &self.ask {
+            Ask::Quantile { phi, place } => vec![(phi, *place)],
+            Ask::Quantiles { phis, .. } => phis.iter().map(|(phi, place)| (phi, *place)).collect(),
+            Ask::Fraction { .. } => Vec::new(),
+        };
+        for (phi, place) in asked {
+            for phi in phi.values(self.steps()).filter(|it| is_unusual(*it)) {
+                context.note(|notes| notes.warn(place, warning(phi)));
+            }
+        }
+    }
+
+    /// How many output series a histogram has.
+    fn answers(&self) -> usize {
+        match &self.ask {
+            Ask::Quantiles { phis, .. } => phis.len(),
+            Ask::Quantile { .. } | Ask::Fraction { .. } => 1,
+        }
+    }
+
+    /// The metric name for messages: known only if names are removed late.
+    fn name<'s>(&self, series: &'s Series) -> &'s str {
+        if self.delayed_names { series.labels.metric_name() } else { "" }
+    }
+
+    /// Fills a column for each bucket, and notes series that are none.
+    fn fill(
+        &self,
+        histogram: &Histogram,
+        worker: &mut Worker<'_>,
+        columns: &mut [Column],
+    ) -> Result<(), QueryError> {
+        for ((at, bound), column) in histogram.buckets.iter().zip(columns) {
+            self.op.eval(*at as usize, worker, column)?;
+            if let Err(le) = bound
+                && column.present().any()
+            {
+                let name = for_name(self.name(&histogram.series));
+                let text = format!(
+                    "bucket label \"le\" is missing or has a malformed value of {}{name}",
+                    quote(le)
+                );
+                worker.context.note(|notes| notes.warn(self.place, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(
+        &self,
+        histogram: &Histogram,
+        which: usize,
+        columns: &[Column],
+        worker: &mut Worker<'_>,
+        out: &mut Column,
+    ) -> Result<(), QueryError> {
+        let mut buckets = Vec::with_capacity(columns.len());
+        let mut raised: Option<Monotonicity> = None;
+        for step in 0..self.steps() {
+            worker.spend(columns.len() * 4)?;
+            buckets.clear();
+            for ((_, bound), column) in histogram.buckets.iter().zip(columns) {
+                if let (Ok(upper), Some(count)) = (bound, column.float(step)) {
+                    buckets.push(Bucket { upper: *upper, count });
+                }
+            }
+            if buckets.is_empty() {
+                continue;
+            }
+            let phi = match &self.ask {
+                Ask::Quantile { phi, .. } => phi.at(step),
+                Ask::Quantiles { phis, .. } => phis[which].0.at(step),
+                Ask::Fraction { lower, upper } => {
+                    out.set(
+                        step,
+                        histogram::fraction(lower.at(step), upper.at(step), &mut buckets),
+                    );
+                    continue;
+                }
+            };
+            let (value, found) = histogram::quantile(phi, &mut buckets, self.grid.t(step));
+            out.set(step, value);
+            if let Some(found) = found {
+                raised.get_or_insert(Monotonicity::none(found.t.0)).join(&found);
+            }
+        }
+        if let Some(raised) = raised {
+            worker
+                .context
+                .note(|notes| notes.monotonicity(self.place, self.name(&histogram.series), raised));
+        }
+        Ok(())
+    }
+}
+
+impl Operator for Classic {
+    fn len(&self) -> usize {
+        self.histograms.len() * self.answers()
+    }
+
+    fn steps(&self) -> usize {
+        self.op.steps()
+    }
+
+    fn series(&self, at: usize) -> Series {
+        let series =
+            self.histograms[at / self.answers()].series.clone().without_name(self.delayed_names);
+        let Ask::Quantiles { label, phis } = &self.ask else { return series };
+        let mut labels = series.labels.to_builder();
+        labels.set(label, &openmetrics_float(phis[at % phis.len()].0.at(0)));
+        Series { labels: labels.labels(), ..series }
+    }
+
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        let histogram = &self.histograms[at / self.answers()];
+        out.reset(self.steps());
+        worker.with_columns(histogram.buckets.len(), self.steps(), |worker, columns| {
+            self.fill(histogram, worker, columns)?;
+            self.answer(histogram, at % self.answers(), columns, worker, out)
+        })
+    }
+
+    fn weight(&self) -> usize {
+        let buckets = self.op.len() / self.histograms.len().max(1);
+        buckets * (self.op.weight() + self.steps() * 2)
+    }
+}
+
+/// A float as OpenMetrics writes it: with a point or an exponent always.
+fn openmetrics_float(v: f64) -> String {
+    let text = stdx::gofloat::format_g(v);
+    if v.is_finite() && !text.contains(['e', '.']) { format!("{text}.0") } else { text }
+}

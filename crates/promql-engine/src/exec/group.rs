@@ -1,0 +1,179 @@
+//! Groups of series by some of their labels: for aggregations and for matching.
+
+use std::collections::HashMap;
+
+use model::{Labels, METRIC_NAME};
+use promql::ast::VectorMatching;
+
+use crate::QueryError;
+use crate::context::{Charge, Context};
+use crate::exec::{Operator, Series};
+use crate::plan::Grouping;
+
+/// Which labels decide.
+#[derive(Clone, Copy)]
+pub(crate) struct Keep<'k> {
+    /// Sorted.
+    labels: &'k [String],
+    /// Those named, or all but those named and the metric name.
+    named: bool,
+}
+
+impl<'k> Keep<'k> {
+    /// Only labels out of `labels`, which are sorted.
+    pub(crate) fn only(labels: &'k [String]) -> Self {
+        Self { labels, named: true }
+    }
+
+    /// All but `labels`, which are sorted, and the metric name.
+    pub(crate) fn without(labels: &'k [String]) -> Self {
+        Self { labels, named: false }
+    }
+
+    fn keeps(&self, name: &[u8]) -> bool {
+        let found = self.labels.binary_search_by(|it| it.as_bytes().cmp(name)).is_ok();
+        if self.named { found } else { !found && name != METRIC_NAME.as_bytes() }
+    }
+
+    /// Replaces `key` by an encoding of the labels of a set that decide: equal for equal ones.
+    pub(crate) fn encode(&self, labels: &Labels, key: &mut Vec<u8>) {
+        key.clear();
+        for (name, value) in labels.iter_bytes() {
+            if self.keeps(name) {
+                // No text contains this byte.
+                key.extend_from_slice(name);
+                key.push(0xFF);
+                key.extend_from_slice(value);
+                key.push(0xFF);
+            }
+        }
+    }
+
+    /// The labels that decide.
+    pub(crate) fn of(&self, labels: &Labels) -> Labels {
+        labels.filter_bytes(|name| self.keeps(name))
+    }
+}
+
+/// The series of an operator in groups.
+pub(crate) struct Groups {
+    /// For each series its group.
+    pub(crate) of: Vec<u32>,
+    /// The groups, in order of their first series.
+    pub(crate) series: Vec<Series>,
+    charge: Charge,
+}
+
+/// Groups the series of `op` for an aggregation. Looks at no label if all are one group.
+pub(crate) fn group(
+    op: &dyn Operator,
+    grouping: &Grouping,
+    context: &Context,
+) -> Result<Groups, QueryError> {
+    let mut groups = Groups { of: Vec::new(), series: Vec::new(), charge: context.charge() };
+    if op.len() == 0 {
+        return Ok(groups);
+    }
+    if !grouping.without && grouping.labels.is_empty() {
+        groups.charge.add(4 * op.len() as u64, 0)?;
+        groups.of = vec![0; op.len()];
+        groups.series.push(Series::new(Labels::empty()));
+        return Ok(groups);
+    }
+    let keep = if grouping.without {
+        Keep::without(&grouping.labels)
+    } else {
+        Keep::only(&grouping.labels)
+    };
+    let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
+    let mut key = Vec::new();
+    groups.charge.add(4 * op.len() as u64, 0)?;
+    groups.of.reserve_exact(op.len());
+    for at in 0..op.len() {
+        if at % 4096 == 4095 {
+            context.check()?;
+        }
+        let series = op.series(at);
+        keep.encode(&series.labels, &mut key);
+        let group = match known.get(&key) {
+            Some(group) => *group,
+            None => {
+                let group = index(groups.series.len());
+                groups.charge.add(key_bytes(&key) + series_bytes(&series), 0)?;
+                known.insert(key.clone(), group);
+                groups.series.push(Series::new(keep.of(&series.labels)));
+                group
+            }
+        };
+        groups.series[group as usize].drop_name |= series.drop_name;
+        groups.of.push(group);
+    }
+    Ok(groups)
+}
+
+/// The series of both sides of an operator in groups of equal match labels.
+pub(crate) struct Signatures {
+    pub(crate) left: Vec<u32>,
+    pub(crate) right: Vec<u32>,
+    /// How many there are.
+    pub(crate) n: usize,
+    _charge: Charge,
+}
+
+/// Groups the series of `left` and `right` by their match labels.
+pub(crate) fn signatures(
+    left: &dyn Operator,
+    right: &dyn Operator,
+    matching: &VectorMatching,
+    context: &Context,
+) -> Result<Signatures, QueryError> {
+    let labels = sorted(&matching.labels);
+    let keep = if matching.on { Keep::only(&labels) } else { Keep::without(&labels) };
+    let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
+    let mut key = Vec::new();
+    let mut charge = context.charge();
+    charge.add(4 * (left.len() + right.len()) as u64, 0)?;
+    let mut of = |op: &dyn Operator| {
+        (0..op.len())
+            .map(|at| {
+                if at % 4096 == 4095 {
+                    context.check()?;
+                }
+                keep.encode(&op.series(at).labels, &mut key);
+                let new = index(known.len());
+                Ok(match known.get(&key) {
+                    Some(signature) => *signature,
+                    None => {
+                        charge.add(key_bytes(&key), 0)?;
+                        *known.entry(key.clone()).or_insert(new)
+                    }
+                })
+            })
+            .collect::<Result<Vec<u32>, QueryError>>()
+    };
+    let left = of(left)?;
+    let right = of(right)?;
+    Ok(Signatures { left, right, n: known.len(), _charge: charge })
+}
+
+/// What a key takes in a map.
+fn key_bytes(key: &[u8]) -> u64 {
+    (key.len() + size_of::<(Vec<u8>, u32)>() + 16) as u64
+}
+
+/// What the labels of a series take.
+pub(crate) fn series_bytes(series: &Series) -> u64 {
+    (series.labels.as_bytes().len() + size_of::<Series>() + 16) as u64
+}
+
+/// A sorted copy.
+pub(crate) fn sorted(labels: &[String]) -> Vec<String> {
+    let mut labels = labels.to_vec();
+    labels.sort_unstable();
+    labels
+}
+
+/// Positions of series are kept in 32 bits.
+pub(crate) fn index(at: usize) -> u32 {
+    u32::try_from(at).expect("a query has less than 2^32 series")
+}

@@ -1,0 +1,479 @@
+//! Opens a plan: from what is to be computed to operators that compute it.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use model::Matcher;
+use promql::ast::AggregateOp;
+use storage::{Querier, SelectHints, SeriesSet};
+
+use crate::context::Context;
+use crate::exec::binary::{elements::Side, matching, sets, with_scalar};
+use crate::exec::call::{self, Map, MapOp};
+use crate::exec::classic::{Ask, Classic};
+use crate::exec::drive::{Materialized, materialize};
+use crate::exec::merge::{Overlap, unique};
+use crate::exec::range::{OverOp, RangeSource, SelectSource, SmoothedSelect, SubquerySource};
+use crate::exec::scalar::{ScalarSeries, Scalars, times};
+use crate::exec::select::InstantSelect;
+use crate::exec::{Operator, Series, aggregate, group, info, topk};
+use crate::function::label::{Rewrite, is_label_name};
+use crate::function::window::Slide;
+use crate::function::{date, math};
+use crate::plan::{self, Aggregate, Binary, Call, Info, Op, Over, Plan, RangeArg, Select, Source};
+use crate::{Column, Grid, QueryError};
+
+/// Opens the plans of one query. Equal selections and equal aggregations of the query are done once.
+pub(crate) struct Opener<'q> {
+    pub(crate) context: &'q Context,
+    querier: &'q dyn Querier,
+    selections: RefCell<Vec<Selection>>,
+    /// Aggregations that occur more than once.
+    shared: RefCell<Vec<Shared<'q>>>,
+}
+
+/// Series that were found.
+struct Selection {
+    matchers: Vec<Matcher>,
+    range: (i64, i64),
+    set: Arc<dyn SeriesSet>,
+}
+
+/// A part of the plan that occurs more than once, and its value once it is known.
+type Shared<'q> = (&'q Plan, Option<Arc<Materialized>>);
+
+impl<'q> Opener<'q> {
+    pub(crate) fn new(context: &'q Context, querier: &'q dyn Querier, root: &'q Plan) -> Self {
+        let shared = plan::repeated_aggregations(root).into_iter().map(|it| (it, None)).collect();
+        Self { context, querier, selections: RefCell::default(), shared: RefCell::new(shared) }
+    }
+
+    /// Opens a vector or a scalar; a scalar is one series without labels.
+    pub(crate) fn open(&self, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        self.probe(plan)?;
+        let grid = plan.grid;
+        match &plan.op {
+            _ if plan.scalar => {
+                Ok(Box::new(ScalarSeries { scalars: self.scalars(plan)?, steps: grid.len }))
+            }
+            Op::Select(select) => self.select(select, plan, false),
+            Op::SelectTime(select) => {
+                self.select(select, plan, true).map(|op| self.unnamed(op, Map::Plain(|v| v)))
+            }
+            Op::Once(operand) => self.once(operand, grid),
+            Op::Negate(operand) => Ok(self.unnamed(self.open(operand)?, Map::Negate)),
+            Op::Binary(binary) => self.binary(binary, plan),
+            Op::Aggregate(it) => self.aggregate(it, plan),
+            Op::Over(over) if over.function.keeps_name() => Ok(Box::new(self.over(over, grid)?)),
+            Op::Over(over) => Ok(self.unique(Box::new(self.over(over, grid)?), Overlap::Nothing)),
+            Op::Info(it) => self.info(it, plan),
+            Op::Call(call) => self.call(call, plan),
+            Op::Number(_) | Op::Text(_) | Op::Samples(_) => {
+                unreachable!("the parser puts no such expression where a vector is needed")
+            }
+        }
+    }
+
+    /// Fails if the query has to end, or if it has so many steps that a column of them is too much.
+    fn probe(&self, plan: &Plan) -> Result<(), QueryError> {
+        self.context.check()?;
+        self.context.charge().add_columns(2, plan.grid.len)
+    }
+
+    /// Evaluates a scalar at all steps.
+    pub(crate) fn scalars(&self, plan: &Plan) -> Result<Scalars, QueryError> {
+        self.probe(plan)?;
+        let grid = plan.grid;
+        Ok(match &plan.op {
+            Op::Number(v) => Scalars::Constant(*v),
+            Op::Once(operand) => Scalars::Constant(self.scalars(operand)?.first()),
+            Op::Negate(operand) => self.scalars(operand)?.map(|v| -v),
+            Op::Binary(it) => {
+                let (left, right) = (self.scalars(&it.left)?, self.scalars(&it.right)?);
+                with_scalar::scalars(it.op, &left, &right, grid.len)
+            }
+            Op::Call(it) => match it.function {
+                "pi" => Scalars::Constant(std::f64::consts::PI),
+                "time" => times(grid),
+                "scalar" => call::scalar(self.context, self.open(&it.args[0])?.as_ref())?,
+                "min_of" => {
+                    self.scalars(&it.args[0])?.zip(&self.scalars(&it.args[1])?, grid.len, math::min)
+                }
+                "max_of" => {
+                    self.scalars(&it.args[0])?.zip(&self.scalars(&it.args[1])?, grid.len, math::max)
+                }
+                name => unreachable!("the function table has no other scalar function: {name}"),
+            },
+            _ => unreachable!("the parser has checked that this is a scalar"),
+        })
+    }
+
+    /// Opens the samples of a range vector.
+    pub(crate) fn range(&self, range: &RangeArg) -> Result<RangeSource, QueryError> {
+        Ok(match &range.source {
+            Source::Select(select) => {
+                RangeSource::Select(SelectSource::new(self.find(select)?, select))
+            }
+            Source::Subquery(operand) => RangeSource::Subquery(SubquerySource {
+                op: self.open(operand)?,
+                grid: operand.grid,
+            }),
+        })
+    }
+
+    /// Finds series, once for each selection.
+    fn find(&self, select: &Select) -> Result<Arc<dyn SeriesSet>, QueryError> {
+        let range = (select.mint, select.maxt);
+        let known = self
+            .selections
+            .borrow()
+            .iter()
+            .find(|it| it.range == range && it.matchers == select.matchers)
+            .map(|it| it.set.clone());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let hints = SelectHints { mint: select.mint, maxt: select.maxt, ..SelectHints::default() };
+        let set: Arc<dyn SeriesSet> = Arc::from(self.querier.select(&hints, &select.matchers)?);
+        self.selections.borrow_mut().push(Selection {
+            matchers: select.matchers.clone(),
+            range,
+            set: set.clone(),
+        });
+        Ok(set)
+    }
+
+    fn select(
+        &self,
+        select: &Select,
+        plan: &Plan,
+        time: bool,
+    ) -> Result<Box<dyn Operator>, QueryError> {
+        if select.smoothed && !time {
+            let source = SelectSource::new(self.find(select)?, select);
+            return Ok(Box::new(SmoothedSelect::new(
+                RangeSource::Select(source),
+                plan.grid,
+                select,
+                plan.place,
+            )));
+        }
+        Ok(Box::new(InstantSelect::new(self.find(select)?, plan.grid, select, time)))
+    }
+
+    /// Applies a function to each float and drops the name.
+    fn unnamed(&self, op: Box<dyn Operator>, map: Map) -> Box<dyn Operator> {
+        let delayed_names = self.context.delayed_names;
+        self.unique(Box::new(MapOp { op, map, delayed_names }), Overlap::NoStep)
+    }
+
+    /// Joins series that became equal when names were dropped. If that happens at the end only, there is
+    /// nothing to do yet.
+    fn unique(&self, op: Box<dyn Operator>, overlap: Overlap) -> Box<dyn Operator> {
+        if self.context.delayed_names { op } else { unique(op, overlap) }
+    }
+
+    fn once(&self, operand: &Plan, grid: Grid) -> Result<Box<dyn Operator>, QueryError> {
+        Ok(Box::new(Repeated { op: self.open(operand)?, steps: grid.len }))
+    }
+
+    fn binary(&self, it: &Binary, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        let side = match (it.left.scalar, it.right.scalar) {
+            (false, false) => return self.vectors(it, plan),
+            (true, _) => Side::Right,
+            (_, true) => Side::Left,
+        };
+        let (scalar, vector) =
+            if side == Side::Right { (&it.left, &it.right) } else { (&it.right, &it.left) };
+        // The operands are evaluated from left to right.
+        let (scalars, vector) = if side == Side::Right {
+            let scalars = self.scalars(scalar)?;
+            (scalars, self.open(vector)?)
+        } else {
+            let vector = self.open(vector)?;
+            (self.scalars(scalar)?, vector)
+        };
+        let op = with_scalar::WithScalar {
+            op: it.op,
+            return_bool: it.return_bool,
+            vector,
+            scalars,
+            side,
+            delayed_names: self.context.delayed_names,
+            place: plan.place,
+        };
+        let drops_name = op.drops_name();
+        let op: Box<dyn Operator> = Box::new(op);
+        Ok(if drops_name { self.unique(op, Overlap::NoStep) } else { op })
+    }
+
+    fn vectors(&self, it: &Binary, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        let (left, right) = (self.open(&it.left)?, self.open(&it.right)?);
+        let matching = it.matching.as_ref().expect("vectors are joined by a matching");
+        if it.op.is_set() {
+            return sets::open(self.context, it.op, left, right, matching);
+        }
+        let spec =
+            matching::Spec { op: it.op, return_bool: it.return_bool, matching, place: plan.place };
+        matching::open(self.context, left, right, spec)
+    }
+
+    fn aggregate(&self, it: &Aggregate, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        let known = self.shared.borrow().iter().position(|(shared, _)| *shared == plan);
+        if let Some(at) = known
+            && let Some(done) = &self.shared.borrow()[at].1
+        {
+            return Ok(Box::new(done.clone()));
+        }
+        let done = self.aggregate_anew(it, plan)?;
+        let Some(at) = known else { return Ok(Box::new(done)) };
+        let done = Arc::new(done);
+        self.shared.borrow_mut()[at].1 = Some(done.clone());
+        Ok(Box::new(done))
+    }
+
+    fn aggregate_anew(&self, it: &Aggregate, plan: &Plan) -> Result<Materialized, QueryError> {
+        let context = self.context;
+        let groups = |op: &dyn Operator| group::group(op, &it.grouping, context);
+        let param = |of: fn(&Self, &Plan) -> Result<Scalars, QueryError>| {
+            of(self, it.param.as_ref().expect("the parser has checked that there is a parameter"))
+        };
+        let op = self.open(&it.operand)?;
+        match it.op {
+            AggregateOp::Quantile => {
+                let phi = param(Self::scalars)?;
+                let groups = groups(op.as_ref())?;
+                let param_place = it.param.as_ref().map_or(plan.place, |it| it.place);
+                aggregate::quantiles(context, op, groups, &phi, it.operand.place, param_place)
+            }
+            AggregateOp::Topk | AggregateOp::Bottomk => {
+                let k = param(Self::scalars)?;
+                topk::top(context, it.op, op.as_ref(), &groups(op.as_ref())?, &k, plan.place)
+            }
+            AggregateOp::Limitk => {
+                let k = param(Self::scalars)?;
+                let groups = groups(op.as_ref())?;
+                topk::limit(context, op, &groups, &k)
+            }
+            AggregateOp::LimitRatio => {
+                let ratio = param(Self::scalars)?;
+                let place = it.param.as_ref().map_or(plan.place, |it| it.place);
+                topk::limit_ratio(context, op, &ratio, place)
+            }
+            AggregateOp::CountValues => self.count_values(it, op),
+            _ => {
+                let groups = groups(op.as_ref())?;
+                aggregate::fold(context, it.op, op.as_ref(), groups, it.operand.place)
+            }
+        }
+    }
+
+    fn count_values(
+        &self,
+        it: &Aggregate,
+        op: Box<dyn Operator>,
+    ) -> Result<Materialized, QueryError> {
+        let label = match it.param.as_ref().map(|it| &it.op) {
+            Some(Op::Text(label)) => label,
+            _ => unreachable!("the parser has checked that the parameter is a text"),
+        };
+        if !is_label_name(label) {
+            return Err(QueryError::Exec(format!("invalid label name {}", model::quote(label))));
+        }
+        let mut grouping = it.grouping.clone();
+        if !grouping.without && !grouping.labels.contains(label) {
+            grouping.labels.push(label.clone());
+            grouping.labels.sort_unstable();
+        }
+        topk::count_values(self.context, op, label, |op| group::group(op, &grouping, self.context))
+    }
+
+    fn over(&self, over: &Over, grid: Grid) -> Result<OverOp, QueryError> {
+        let params = over.params.iter().map(|it| self.scalars(it)).collect::<Result<_, _>>()?;
+        let range = &over.range;
+        let slide = Slide { grid, shift: range.shift, range_ms: range.range_ms };
+        Ok(OverOp {
+            function: over.function,
+            source: self.range(range)?,
+            slide,
+            wide: range.wide(&slide),
+            params,
+            place: range.place,
+            args_place: over.args_place,
+            delayed_names: self.context.delayed_names,
+            checked: Mutex::new(HashSet::new()),
+        })
+    }
+
+    fn info(&self, it: &Info, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        let base = materialize(self.context, self.open(&it.operand)?)?;
+        let conditions = info::Conditions::new(&it.select.matchers);
+        let select = match conditions.matchers(&base) {
+            Some(matchers) => Select { matchers, ..it.select.clone() },
+            None => return Ok(Box::new(base)),
+        };
+        let kept = |time: bool| materialize(self.context, self.select(&select, plan, time)?);
+        let series = info::InfoSeries { values: kept(false)?, times: kept(true)? };
+        Ok(Box::new(info::join(self.context, &base, &series, &conditions)?))
+    }
+
+    fn call(&self, it: &Call, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        let name = it.function;
+        if let Some(f) = math::get(name) {
+            return Ok(self.unnamed(self.open(&it.args[0])?, Map::Plain(f)));
+        }
+        if let Some(f) = date::get(name) {
+            let op = match it.args.first() {
+                Some(arg) => self.open(arg)?,
+                None => Box::new(ScalarSeries { scalars: times(plan.grid), steps: plan.grid.len }),
+            };
+            return Ok(self.unnamed(op, Map::Plain(f)));
+        }
+        match name {
+            "absent" => {
+                let op = match &it.args[0].op {
+                    // Nobody sees these series, so none of them can be in the way of another.
+                    Op::Over(over) => Box::new(self.over(over, plan.grid)?),
+                    _ => self.open(&it.args[0])?,
+                };
+                Ok(Box::new(call::absent(self.context, op.as_ref(), &it.matchers)?))
+            }
+            "vector" => Ok(Box::new(ScalarSeries {
+                scalars: self.scalars(&it.args[0])?,
+                steps: plan.grid.len,
+            })),
+            "timestamp" => Ok(self.unnamed(self.open(&it.args[0])?, Map::Time(plan.grid))),
+            "round" | "clamp" | "clamp_min" | "clamp_max" => self.clamp(it),
+            "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => self.sort(it, plan),
+            "label_replace" | "label_join" => self.relabel(it),
+            "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => {
+                self.classic(it, plan)
+            }
+            "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev"
+            | "histogram_stdvar" | "start_timestamp" => {
+                Ok(self.unnamed(self.open(&it.args[0])?, Map::HistogramsOnly))
+            }
+            _ => Err(QueryError::Exec(format!("{name}() is not implemented yet"))),
+        }
+    }
+
+    fn clamp(&self, it: &Call) -> Result<Box<dyn Operator>, QueryError> {
+        let op = self.open(&it.args[0])?;
+        let number = |at: usize| match it.args.get(at) {
+            Some(arg) => self.scalars(arg),
+            None => Ok(Scalars::Constant(1.0)),
+        };
+        let map = match it.function {
+            "round" => Map::Round(number(1)?),
+            "clamp" => Map::Clamp { min: number(1)?, max: number(2)? },
+            "clamp_min" => Map::ClampMin(number(1)?),
+            _ => Map::ClampMax(number(1)?),
+        };
+        Ok(self.unnamed(op, map))
+    }
+
+    fn sort(&self, it: &Call, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        let op = self.open(&it.args[0])?;
+        let descending = it.function.ends_with("_desc");
+        let by_label = it.function.starts_with("sort_by_label");
+        if !it.instant {
+            self.context.note(|notes| {
+                let text = "sort is ineffective for range queries since results are always ordered by labels";
+                notes.warn(plan.place, text);
+            });
+            return Ok(if by_label { op } else { Box::new(call::FloatsOnly(op)) });
+        }
+        if by_label {
+            let labels = texts(&it.args[1..]);
+            return Ok(Box::new(call::sort_by_label(self.context, op, &labels, descending)?));
+        }
+        Ok(Box::new(call::sort(self.context, op, descending)?))
+    }
+
+    fn relabel(&self, it: &Call) -> Result<Box<dyn Operator>, QueryError> {
+        let op = self.open(&it.args[0])?;
+        let mut texts = texts(&it.args[1..]);
+        let rewrite = if it.function == "label_replace" {
+            let texts: [String; 4] = texts.try_into().expect("label_replace has four texts");
+            Rewrite::replace(texts)?
+        } else {
+            let sources = texts.split_off(2);
+            let [target, separator]: [String; 2] =
+                texts.try_into().expect("label_join has two texts first");
+            Rewrite::join(target, separator, sources)?
+        };
+        let mut charge = self.context.charge();
+        let mut series = Vec::with_capacity(op.len());
+        for at in 0..op.len() {
+            let rewritten = rewrite.apply(&op.series(at));
+            charge.add(group::series_bytes(&rewritten), 0)?;
+            series.push(rewritten);
+        }
+        Ok(unique(Box::new(call::Relabelled { op, series, _charge: charge }), Overlap::NoStep))
+    }
+
+    fn classic(&self, it: &Call, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
+        let scalar = |at: usize| self.scalars(&it.args[at]);
+        let (vector, ask) = match it.function {
+            "histogram_quantile" => (1, Ask::Quantile { phi: scalar(0)?, place: it.args[0].place }),
+            "histogram_fraction" => (2, Ask::Fraction { lower: scalar(0)?, upper: scalar(1)? }),
+            _ => {
+                let label = texts(&it.args[1..2]).remove(0);
+                let phis = it.args[2..].iter().map(|arg| Ok((self.scalars(arg)?, arg.place)));
+                (0, Ask::Quantiles { label, phis: phis.collect::<Result<_, QueryError>>()? })
+            }
+        };
+        let op = self.open(&it.args[vector])?;
+        let op = Classic::new(op, ask, plan.grid, it.args[vector].place, self.context);
+        Ok(self.unique(Box::new(op), Overlap::NoStep))
+    }
+}
+
+fn texts(args: &[Plan]) -> Vec<String> {
+    let text = |arg: &Plan| match &arg.op {
+        Op::Text(text) => text.clone(),
+        _ => unreachable!("the parser has checked that this is a text"),
+    };
+    args.iter().map(text).collect()
+}
+
+/// The value of an operator with one step, at all steps.
+struct Repeated {
+    op: Box<dyn Operator>,
+    steps: usize,
+}
+
+impl Operator for Repeated {
+    fn len(&self) -> usize {
+        self.op.len()
+    }
+
+    fn steps(&self) -> usize {
+        self.steps
+    }
+
+    fn series(&self, at: usize) -> Series {
+        self.op.series(at)
+    }
+
+    fn eval(
+        &self,
+        at: usize,
+        worker: &mut crate::context::Worker<'_>,
+        out: &mut Column,
+    ) -> Result<(), QueryError> {
+        worker.with_column(1, |worker, column| {
+            self.op.eval(at, worker, column)?;
+            out.reset(self.steps);
+            match (column.float(0), column.histogram(0)) {
+                (Some(v), _) => out.fill(v),
+                (None, Some(it)) => {
+                    (0..self.steps).for_each(|step| out.push_histogram(step, it.clone()))
+                }
+                (None, None) => {}
+            }
+            Ok(())
+        })
+    }
+}

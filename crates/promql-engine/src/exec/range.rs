@@ -1,0 +1,353 @@
+//! Range vectors and the functions over them.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use model::is_stale_nan;
+use storage::{Samples, SeriesSet};
+
+use crate::annotation::Place;
+use crate::context::{Context, Worker};
+use crate::exec::scalar::Scalars;
+use crate::exec::select::pinned_name;
+use crate::exec::series::TYPE;
+use crate::exec::{Operator, Series};
+use crate::function::extended::{self, Wide};
+use crate::function::rate::Found;
+use crate::function::window::Slide;
+use crate::function::{RangeFunction, over_time, quantile, rate, regression};
+use crate::plan::{Select, Shift};
+use crate::{Column, Grid, QueryError};
+
+/// An open range vector: all samples that any of its windows can hold, series by series.
+pub(crate) enum RangeSource {
+    Select(SelectSource),
+    Subquery(SubquerySource),
+}
+
+/// Samples of selected series.
+pub(crate) struct SelectSource {
+    set: Arc<dyn SeriesSet>,
+    mint: i64,
+    maxt: i64,
+    name: Option<String>,
+}
+
+impl SelectSource {
+    pub(crate) fn new(set: Arc<dyn SeriesSet>, select: &Select) -> Self {
+        let name = pinned_name(&select.matchers).map(str::to_owned);
+        Self { set, mint: select.mint, maxt: select.maxt, name }
+    }
+}
+
+/// The steps of another evaluation.
+pub(crate) struct SubquerySource {
+    pub(crate) op: Box<dyn Operator>,
+    pub(crate) grid: Grid,
+}
+
+impl RangeSource {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Select(it) => it.set.len(),
+            Self::Subquery(it) => it.op.len(),
+        }
+    }
+
+    pub(crate) fn series(&self, at: usize) -> Series {
+        match self {
+            Self::Select(it) => Series::new(it.set.labels(at)),
+            Self::Subquery(it) => it.op.series(at),
+        }
+    }
+
+    /// The metric name of series `at`, or `""`.
+    fn metric_name(&self, at: usize) -> String {
+        match self {
+            Self::Select(SelectSource { name: Some(name), .. }) => name.clone(),
+            _ => self.series(at).labels.metric_name().to_owned(),
+        }
+    }
+
+    /// Roughly the samples of a series.
+    fn weight(&self) -> usize {
+        match self {
+            // Most series have a sample every 15 to 60 s.
+            Self::Select(it) => {
+                usize::try_from(it.maxt.saturating_sub(it.mint) / 30_000).unwrap_or(0)
+            }
+            Self::Subquery(it) => it.op.weight() + it.grid.len,
+        }
+    }
+
+    /// Fills an empty buffer with the samples of series `at`, without stale markers, and charges it.
+    pub(crate) fn read(
+        &self,
+        at: usize,
+        worker: &mut Worker<'_>,
+        out: &mut Samples,
+    ) -> Result<(), QueryError> {
+        match self {
+            Self::Select(it) => {
+                it.set.read(at, it.mint, it.maxt, out)?;
+                worker.charge_samples(out)?;
+                worker.count_read(out.len());
+                worker.spend(out.len())?;
+                drop_stale(out);
+                Ok(())
+            }
+            Self::Subquery(it) => it.read(at, worker, out),
+        }
+    }
+}
+
+impl SubquerySource {
+    fn read(
+        &self,
+        at: usize,
+        worker: &mut Worker<'_>,
+        out: &mut Samples,
+    ) -> Result<(), QueryError> {
+        worker.with_column(self.grid.len, |worker, column| {
+            self.op.eval(at, worker, column)?;
+            for (step, v) in column.floats() {
+                out.push(self.grid.t(step), v);
+            }
+            for (step, histogram) in column.histograms() {
+                out.histogram_t.push(self.grid.t(*step as usize));
+                out.histogram.push(histogram.as_ref().clone());
+            }
+            worker.charge_samples(out)
+        })
+    }
+}
+
+/// Removes stale markers.
+fn drop_stale(samples: &mut Samples) {
+    // Runs of values are looked at without a branch for each.
+    let has_stale = |run: &[f64]| run.iter().fold(false, |any, v| any | is_stale_nan(*v));
+    if samples.v.chunks(64).any(has_stale) {
+        let mut kept = 0;
+        for at in 0..samples.v.len() {
+            if !is_stale_nan(samples.v[at]) {
+                (samples.t[kept], samples.v[kept]) = (samples.t[at], samples.v[at]);
+                kept += 1;
+            }
+        }
+        samples.t.truncate(kept);
+        samples.v.truncate(kept);
+    }
+    if samples.histogram.iter().any(|it| is_stale_nan(it.sum)) {
+        let stale: Vec<bool> = samples.histogram.iter().map(|it| is_stale_nan(it.sum)).collect();
+        let mut keep = stale.iter().map(|it| !it);
+        samples.histogram_t.retain(|_| keep.next().unwrap_or(true));
+        samples.histogram.retain(|it| !is_stale_nan(it.sum));
+    }
+}
+
+/// A function of a range vector.
+pub(crate) struct OverOp {
+    pub(crate) function: RangeFunction,
+    pub(crate) source: RangeSource,
+    pub(crate) slide: Slide,
+    /// Present if the windows are anchored or smoothed.
+    pub(crate) wide: Option<Wide>,
+    pub(crate) params: Vec<Scalars>,
+    /// Of the range argument.
+    pub(crate) place: Place,
+    pub(crate) args_place: Place,
+    pub(crate) delayed_names: bool,
+    /// Metric names whose kind of metric was looked at already.
+    pub(crate) checked: Mutex<HashSet<String>>,
+}
+
+impl OverOp {
+    fn fill(
+        &self,
+        samples: &Samples,
+        worker: &mut Worker<'_>,
+        out: &mut Column,
+    ) -> Result<Found, QueryError> {
+        use RangeFunction as F;
+        let (function, slide) = (self.function, &self.slide);
+        if let Some(wide) = &self.wide {
+            return extended::fill(function, wide, samples, worker, out);
+        }
+        match function {
+            F::Rate | F::Increase | F::Delta => {
+                rate::fill_extrapolated(function, slide, samples, worker, out)
+            }
+            F::Irate | F::Idelta => rate::fill_instant(function, slide, samples, worker, out),
+            F::Deriv | F::PredictLinear => {
+                regression::fill_linear(function, self.params.first(), slide, samples, worker, out)
+            }
+            F::DoubleExponentialSmoothing => {
+                let factors = (&self.params[0], &self.params[1]);
+                regression::fill_smoothing(factors, slide, samples, worker, out)
+            }
+            _ => over_time::fill(function, self.params.first(), slide, samples, worker, out),
+        }
+    }
+
+    /// Notes what is wrong with a series that was looked at.
+    fn note(&self, at: usize, found: Found, out: &Column, context: &Context) {
+        use RangeFunction as F;
+        if found.mixed {
+            let name = model::quote(&self.source.metric_name(at));
+            context.note(|notes| match self.function {
+                F::Rate | F::Increase | F::Delta | F::Avg | F::Sum => notes.warn(
+                    self.place,
+                    format!("encountered a mix of histograms and floats for metric name {name}"),
+                ),
+                F::Irate | F::Idelta => notes.warn(
+                    self.args_place,
+                    format!("encountered a mix of histograms and floats for metric name {name}"),
+                ),
+                _ => notes.info(
+                    if self.function == F::Quantile { self.args_place } else { self.place },
+                    format!(
+                        "ignored histograms in a range containing both floats and histograms for metric name {name}"
+                    ),
+                ),
+            });
+        }
+        if self.function == F::Quantile {
+            let unusual = |step: &usize| quantile::is_unusual(self.params[0].at(*step));
+            for step in out.present().ones().filter(unusual) {
+                let text = quantile::warning(self.params[0].at(step));
+                context.note(|notes| notes.warn(self.args_place, text));
+            }
+        }
+        if matches!(self.function, F::Rate | F::Increase) && out.present().any() {
+            self.check_counter(at, context);
+        }
+    }
+
+    /// Notes a rate of what does not look like a counter.
+    fn check_counter(&self, at: usize, context: &Context) {
+        let name = self.source.metric_name(at);
+        if name.is_empty() || !self.is_unchecked(&name, context) {
+            return;
+        }
+        let quoted = model::quote(&name);
+        if context.type_and_unit_labels {
+            let labels = self.source.series(at).labels;
+            let kind = labels.value(TYPE);
+            if !matches!(kind, "counter" | "histogram") {
+                let kind = model::quote(kind);
+                context.note(|notes| notes.info(self.place, format!(
+                    "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {kind}: {quoted}"
+                )));
+            }
+        } else if !["_total", "_sum", "_count", "_bucket"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix))
+        {
+            context.note(|notes| notes.info(self.place, format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {quoted}"
+            )));
+        }
+    }
+
+    /// True the first time a metric is asked about. Types may differ within a metric.
+    fn is_unchecked(&self, name: &str, context: &Context) -> bool {
+        if context.type_and_unit_labels {
+            return true;
+        }
+        let mut checked = self.checked.lock().expect("no holder panics");
+        !checked.contains(name) && checked.insert(name.to_owned())
+    }
+}
+
+impl Operator for OverOp {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn steps(&self) -> usize {
+        self.slide.grid.len
+    }
+
+    fn series(&self, at: usize) -> Series {
+        let series = self.source.series(at);
+        if self.function.keeps_name() { series } else { series.without_name(self.delayed_names) }
+    }
+
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        worker.with_samples(|worker, samples| {
+            self.source.read(at, worker, samples)?;
+            out.reset(self.steps());
+            if samples.is_empty() {
+                return Ok(());
+            }
+            let found = self.fill(samples, worker, out)?;
+            self.note(at, found, out, worker.context);
+            Ok(())
+        })
+    }
+
+    fn weight(&self) -> usize {
+        self.steps() + 64 + self.source.weight()
+    }
+}
+
+/// A smoothed instant selector: between the samples around each step.
+pub(crate) struct SmoothedSelect {
+    source: RangeSource,
+    grid: Grid,
+    shift: Shift,
+    place: Place,
+    /// From a look-back before each step to one after it.
+    slide: Slide,
+}
+
+impl SmoothedSelect {
+    pub(crate) fn new(source: RangeSource, grid: Grid, select: &Select, place: Place) -> Self {
+        let offset_ms = select.shift.offset_ms.saturating_sub(select.lookback_ms);
+        let slide = Slide {
+            grid,
+            shift: Shift { offset_ms, ..select.shift },
+            range_ms: select.lookback_ms.saturating_mul(2),
+        };
+        Self { source, grid, shift: select.shift, place, slide }
+    }
+}
+
+impl Operator for SmoothedSelect {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn steps(&self) -> usize {
+        self.grid.len
+    }
+
+    fn series(&self, at: usize) -> Series {
+        self.source.series(at)
+    }
+
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        worker.with_samples(|worker, samples| {
+            self.source.read(at, worker, samples)?;
+            out.reset(self.grid.len);
+            let mut mixed = false;
+            self.slide.each(samples, worker, |window| {
+                if window.is_mixed() {
+                    mixed = true;
+                    return;
+                }
+                let t = self.shift.apply(self.grid.t(window.step));
+                if let Some(v) = extended::at_middle(&window, t) {
+                    out.set(window.step, v);
+                }
+            })?;
+            if mixed {
+                let name = model::quote(&self.source.metric_name(at));
+                let text =
+                    format!("encountered a mix of histograms and floats for metric name {name}");
+                worker.context.note(|notes| notes.warn(self.place, text));
+            }
+            Ok(())
+        })
+    }
+}

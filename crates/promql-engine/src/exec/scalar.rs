@@ -1,0 +1,88 @@
+//! Numbers at each step.
+
+use crate::context::Worker;
+use crate::exec::{Operator, Series};
+use crate::{Column, Grid, QueryError};
+
+/// A number at each step: the value of a scalar expression.
+#[derive(Clone, Debug)]
+pub(crate) enum Scalars {
+    /// The same at all steps.
+    Constant(f64),
+    Each(Vec<f64>),
+}
+
+impl Scalars {
+    #[inline]
+    pub(crate) fn at(&self, step: usize) -> f64 {
+        match self {
+            Self::Constant(v) => *v,
+            Self::Each(all) => all[step],
+        }
+    }
+
+    /// The value at the first step; NaN if there is none.
+    pub(crate) fn first(&self) -> f64 {
+        match self {
+            Self::Constant(v) => *v,
+            Self::Each(all) => all.first().copied().unwrap_or(f64::NAN),
+        }
+    }
+
+    pub(crate) fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        match self {
+            Self::Constant(v) => Self::Constant(f(v)),
+            Self::Each(all) => Self::Each(all.into_iter().map(f).collect()),
+        }
+    }
+
+    /// Joins two numbers at each of `steps` steps.
+    pub(crate) fn zip(&self, other: &Self, steps: usize, f: impl Fn(f64, f64) -> f64) -> Self {
+        match (self, other) {
+            (Self::Constant(a), Self::Constant(b)) => Self::Constant(f(*a, *b)),
+            _ => Self::Each((0..steps).map(|at| f(self.at(at), other.at(at))).collect()),
+        }
+    }
+
+    /// The distinct values, roughly: one for a constant, else one a step.
+    pub(crate) fn values(&self, steps: usize) -> impl Iterator<Item = f64> {
+        let n = if matches!(self, Self::Constant(_)) { steps.min(1) } else { steps };
+        (0..n).map(|at| self.at(at))
+    }
+}
+
+/// One series without labels that is there at every step: a scalar, `vector(…)`, `time()`.
+pub(crate) struct ScalarSeries {
+    pub(crate) scalars: Scalars,
+    pub(crate) steps: usize,
+}
+
+impl Operator for ScalarSeries {
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn steps(&self) -> usize {
+        self.steps
+    }
+
+    fn series(&self, _: usize) -> Series {
+        Series::new(model::Labels::empty())
+    }
+
+    fn eval(&self, _: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        worker.spend(self.steps)?;
+        out.reset(self.steps);
+        out.fill(0.0);
+        match &self.scalars {
+            Scalars::Constant(v) => out.values_mut().fill(*v),
+            Scalars::Each(all) => out.values_mut().copy_from_slice(all),
+        }
+        Ok(())
+    }
+}
+
+/// Times of all steps, in seconds.
+pub(crate) fn times(grid: Grid) -> Scalars {
+    Scalars::Each(grid.times().map(|t| t as f64 / 1000.0).collect())
+}

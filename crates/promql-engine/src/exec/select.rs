@@ -1,0 +1,137 @@
+//! Selectors: the newest sample at each step.
+
+use std::sync::Arc;
+
+use model::{METRIC_NAME, MatchType, Matcher, is_stale_nan};
+use storage::{Samples, SeriesSet};
+
+use crate::context::Worker;
+use crate::exec::{Operator, Series};
+use crate::plan::{Select, Shift};
+use crate::{Column, Grid, QueryError};
+
+/// The newest sample of each series at each step, or its time.
+pub(crate) struct InstantSelect {
+    pub(crate) set: Arc<dyn SeriesSet>,
+    pub(crate) grid: Grid,
+    pub(crate) shift: Shift,
+    pub(crate) lookback_ms: i64,
+    pub(crate) mint: i64,
+    pub(crate) maxt: i64,
+    /// Answers the sample's time, in seconds, instead of its value.
+    pub(crate) time: bool,
+}
+
+impl InstantSelect {
+    pub(crate) fn new(set: Arc<dyn SeriesSet>, grid: Grid, select: &Select, time: bool) -> Self {
+        Self {
+            set,
+            grid,
+            shift: select.shift,
+            lookback_ms: select.lookback_ms,
+            mint: select.mint,
+            maxt: select.maxt,
+            time,
+        }
+    }
+
+    fn fill(&self, samples: &Samples, out: &mut Column) {
+        let mut floats = Cursor::default();
+        let mut histograms = Cursor::default();
+        let shared: Vec<_> = samples.histogram.iter().map(|it| Arc::new(it.clone())).collect();
+        for step in 0..self.grid.len {
+            let t = self.shift.apply(self.grid.t(step));
+            let oldest = t.saturating_sub(self.lookback_ms);
+            let float = floats.newest(&samples.t, t, oldest);
+            let histogram = histograms.newest(&samples.histogram_t, t, oldest);
+            let sample_t = match (float, histogram) {
+                (Some(at), Some(other)) if samples.histogram_t[other] < samples.t[at] => Ok(at),
+                (Some(at), None) => Ok(at),
+                (_, Some(at)) => Err(at),
+                (None, None) => continue,
+            };
+            match sample_t {
+                Ok(at) if is_stale_nan(samples.v[at]) => {}
+                Ok(at) if self.time => out.set(step, samples.t[at] as f64 / 1000.0),
+                Ok(at) => out.set(step, samples.v[at]),
+                Err(at) if is_stale_nan(samples.histogram[at].sum) => {}
+                Err(at) if self.time => out.set(step, samples.histogram_t[at] as f64 / 1000.0),
+                Err(at) => out.push_histogram(step, shared[at].clone()),
+            }
+        }
+    }
+
+    /// [`InstantSelect::fill`] for a series of floats only.
+    fn fill_floats(&self, samples: &Samples, out: &mut Column) {
+        let (values, present) = out.parts_mut();
+        let mut floats = Cursor::default();
+        for (step, value) in values.iter_mut().enumerate() {
+            let t = self.shift.apply(self.grid.t(step));
+            let Some(at) = floats.newest(&samples.t, t, t.saturating_sub(self.lookback_ms)) else {
+                continue;
+            };
+            if !is_stale_nan(samples.v[at]) {
+                *value = if self.time { samples.t[at] as f64 / 1000.0 } else { samples.v[at] };
+                present.set(step);
+            }
+        }
+    }
+}
+
+impl Operator for InstantSelect {
+    fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    fn steps(&self) -> usize {
+        self.grid.len
+    }
+
+    fn series(&self, at: usize) -> Series {
+        Series::new(self.set.labels(at))
+    }
+
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        worker.with_samples(|worker, samples| {
+            self.set.read(at, self.mint, self.maxt, samples)?;
+            worker.charge_samples(samples)?;
+            worker.count_read(samples.len());
+            worker.spend(self.grid.len + samples.len())?;
+            out.reset(self.grid.len);
+            if samples.histogram_t.is_empty() {
+                self.fill_floats(samples, out);
+            } else {
+                self.fill(samples, out);
+            }
+            worker.count_queryable(out.len());
+            Ok(())
+        })
+    }
+}
+
+/// Walks ascending times.
+#[derive(Default)]
+struct Cursor {
+    /// The first entry later than the last time asked for.
+    next: usize,
+}
+
+impl Cursor {
+    /// The newest entry in `(oldest, t]`; `t` never falls from call to call.
+    #[inline]
+    fn newest(&mut self, times: &[i64], t: i64, oldest: i64) -> Option<usize> {
+        while self.next < times.len() && times[self.next] <= t {
+            self.next += 1;
+        }
+        let at = self.next.checked_sub(1)?;
+        (oldest < times[at]).then_some(at)
+    }
+}
+
+/// The metric name that all series must have to fulfil `matchers`.
+pub(crate) fn pinned_name(matchers: &[Matcher]) -> Option<&str> {
+    let pins = |it: &&Matcher| {
+        it.kind() == MatchType::Equal && it.name() == METRIC_NAME && !it.value().is_empty()
+    };
+    matchers.iter().find(pins).map(Matcher::value)
+}

@@ -1,0 +1,188 @@
+//! Slides a window over the samples of one series.
+
+use model::FloatHistogram;
+use storage::Samples;
+
+use crate::context::Worker;
+use crate::plan::Shift;
+use crate::{Grid, QueryError};
+
+/// The samples in `(start, end]` of one step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    /// Times of the floats.
+    pub(crate) t: &'a [i64],
+    /// The floats.
+    pub(crate) v: &'a [f64],
+    /// Times of the histograms.
+    pub(crate) histogram_t: &'a [i64],
+    /// The histograms.
+    pub(crate) histograms: &'a [FloatHistogram],
+    /// Position of the first float among all floats of the series.
+    pub(crate) first: usize,
+    /// Position of the first histogram among all of the series.
+    pub(crate) first_histogram: usize,
+    /// Which step it belongs to.
+    pub(crate) step: usize,
+    pub(crate) end: i64,
+}
+
+impl Window<'_> {
+    /// Counts floats and histograms.
+    pub(crate) fn len(&self) -> usize {
+        self.t.len() + self.histogram_t.len()
+    }
+
+    /// True if there are floats and histograms.
+    pub(crate) fn is_mixed(&self) -> bool {
+        !self.t.is_empty() && !self.histogram_t.is_empty()
+    }
+
+    /// Time of the oldest sample. The window is not empty.
+    pub(crate) fn first_t(&self) -> i64 {
+        self.t
+            .first()
+            .copied()
+            .unwrap_or(i64::MAX)
+            .min(self.histogram_t.first().copied().unwrap_or(i64::MAX))
+    }
+
+    /// Time of the newest sample. The window is not empty.
+    pub(crate) fn last_t(&self) -> i64 {
+        self.t
+            .last()
+            .copied()
+            .unwrap_or(i64::MIN)
+            .max(self.histogram_t.last().copied().unwrap_or(i64::MIN))
+    }
+}
+
+/// Where the windows of all steps lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slide {
+    pub(crate) grid: Grid,
+    pub(crate) shift: Shift,
+    pub(crate) range_ms: i64,
+}
+
+impl Slide {
+    /// Calls `visit` with each window that holds a sample. `samples` holds no stale marker.
+    ///
+    /// # Errors
+    /// If the query has to end.
+    #[inline]
+    pub(crate) fn each<'s>(
+        &self,
+        samples: &'s Samples,
+        worker: &mut Worker<'_>,
+        mut visit: impl FnMut(Window<'s>),
+    ) -> Result<(), QueryError> {
+        let mut floats = Span::default();
+        let mut histograms = Span::default();
+        let mut queryable = 0;
+        for step in 0..self.grid.len {
+            let end = self.shift.apply(self.grid.t(step));
+            let start = end.saturating_sub(self.range_ms);
+            floats.slide(&samples.t, start, end);
+            histograms.slide(&samples.histogram_t, start, end);
+            let n = floats.len() + histograms.len();
+            if n == 0 {
+                continue;
+            }
+            queryable += n;
+            worker.spend(n + 1)?;
+            visit(Window {
+                t: &samples.t[floats.start..floats.end],
+                v: &samples.v[floats.start..floats.end],
+                histogram_t: &samples.histogram_t[histograms.start..histograms.end],
+                histograms: &samples.histogram[histograms.start..histograms.end],
+                first: floats.start,
+                first_histogram: histograms.start,
+                step,
+                end,
+            });
+        }
+        worker.count_queryable(queryable);
+        Ok(())
+    }
+}
+
+/// How many windows [`Slide::each_block`] hands out together.
+pub(crate) const BLOCK: usize = 64;
+
+/// Where the floats of one step's window are among all floats of the series.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// The first one.
+    pub(crate) from: u32,
+    /// The one after the last.
+    pub(crate) to: u32,
+    /// Which step it belongs to.
+    pub(crate) step: usize,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+}
+
+impl Slide {
+    /// Calls `visit` with all windows over the floats at `times`, empty ones included, up to [`BLOCK`] at
+    /// once.
+    ///
+    /// # Errors
+    /// If the query has to end.
+    #[inline]
+    pub(crate) fn each_block(
+        &self,
+        times: &[i64],
+        worker: &mut Worker<'_>,
+        mut visit: impl FnMut(&[Bounds]),
+    ) -> Result<(), QueryError> {
+        assert!(
+            u32::try_from(times.len()).is_ok(),
+            "a series has less than 2^32 samples in memory"
+        );
+        let mut span = Span::default();
+        let mut bounds = [Bounds::default(); BLOCK];
+        let mut queryable = 0;
+        for first in (0..self.grid.len).step_by(BLOCK) {
+            let block = &mut bounds[..BLOCK.min(self.grid.len - first)];
+            for (i, bounds) in block.iter_mut().enumerate() {
+                let end = self.shift.apply(self.grid.t(first + i));
+                let start = end.saturating_sub(self.range_ms);
+                span.slide(times, start, end);
+                #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
+                let (from, to) = (span.start as u32, span.end as u32);
+                *bounds = Bounds { from, to, step: first + i, start, end };
+            }
+            let covered: usize = block.iter().map(|it| (it.to - it.from) as usize).sum();
+            queryable += covered;
+            worker.spend(4 * BLOCK)?;
+            visit(block);
+        }
+        worker.count_queryable(queryable);
+        Ok(())
+    }
+}
+
+/// Positions of a window's samples.
+#[derive(Default)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    /// Moves to the samples in `(start, end]`; neither border ever falls from call to call.
+    #[inline]
+    fn slide(&mut self, times: &[i64], start: i64, end: i64) {
+        while self.end < times.len() && times[self.end] <= end {
+            self.end += 1;
+        }
+        while self.start < self.end && times[self.start] <= start {
+            self.start += 1;
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+}

@@ -1,0 +1,88 @@
+//! Aggregations.
+
+use crate::Bench;
+
+fn bench() -> Bench {
+    Bench::new(
+        2,
+        r#"m{g="a", i="1"} 1 2 3
+           m{g="a", i="2"} 10 NaN 30
+           m{g="b", i="1"} 100 200 300
+           m{g="b", i="2"} _ _ -5"#,
+    )
+}
+
+#[test]
+fn folds_groups() {
+    let bench = bench();
+    bench.check("sum by (g) (m)", "{g=\"a\"} 33\n{g=\"b\"} 295");
+    bench.check("sum without (g) (m)", "{i=\"1\"} 303\n{i=\"2\"} 25");
+    bench.check("sum(m)", "{} 328");
+    bench.check("avg(m)", "{} 82");
+    bench.check("min(m)", "{} -5");
+    bench.check("max(m)", "{} 300");
+    bench.check("count(m)", "{} 4");
+    bench.check("group by (g) (m)", "{g=\"a\"} 1\n{g=\"b\"} 1");
+    bench.check("stddev by (g) (m)", "{g=\"a\"} 13.5\n{g=\"b\"} 152.5");
+    bench.check("stdvar by (g) (m)", "{g=\"a\"} 182.25\n{g=\"b\"} 23256.25");
+    bench.check("quantile(0.5, m)", "{} 16.5");
+    bench.check("sum(none)", "");
+    bench.check("count(none)", "");
+    bench.check_range("sum by (g) (m)", (0, 2), "{g=\"a\"} 11 NaN 33\n{g=\"b\"} 100 200 295");
+    bench.check_range("max by (g) (m)", (0, 2), "{g=\"a\"} 10 2 30\n{g=\"b\"} 100 200 300");
+    bench.check_range("count by (g) (m)", (0, 2), "{g=\"a\"} 2 2 2\n{g=\"b\"} 1 1 2");
+    bench.check_range("quantile(scalar(m{i=\"1\", g=\"a\"}) / 4, m)", (0, 2), "{} 5.5 2 97.5");
+    bench.check(
+        "quantile(-1, m)",
+        "{} -Inf\nPromQL warning: quantile value should be between 0 and 1, got -1 (1:10)",
+    );
+}
+
+#[test]
+fn is_precise() {
+    let bench = Bench::new(
+        0,
+        "m{i=\"1\"} 1\nm{i=\"2\"} 1e100\nm{i=\"3\"} 1\nm{i=\"4\"} -1e100\nbig{i=\"1\"} 1.7e308\nbig{i=\"2\"} 1.7e308",
+    );
+    bench.check("sum(m)", "{} 2");
+    bench.check("avg(m)", "{} 0.5");
+    bench.check("sum(big)", "{} +Inf");
+    bench.check("avg(big) / 1e308", "{} 1.7");
+}
+
+#[test]
+fn chooses_elements() {
+    let bench = bench();
+    bench.check(
+        "topk(2, m)",
+        "{__name__=\"m\", g=\"b\", i=\"1\"} 300\n{__name__=\"m\", g=\"a\", i=\"2\"} 30",
+    );
+    bench.check("bottomk(1, m)", "{__name__=\"m\", g=\"b\", i=\"2\"} -5");
+    bench.check(
+        "topk by (g) (1, m)",
+        "{__name__=\"m\", g=\"a\", i=\"2\"} 30\n{__name__=\"m\", g=\"b\", i=\"1\"} 300",
+    );
+    bench.check_range(
+        "topk(1, m{g=\"a\"})",
+        (0, 2),
+        "{__name__=\"m\", g=\"a\", i=\"1\"} _ 2 _\n{__name__=\"m\", g=\"a\", i=\"2\"} 10 _ 30",
+    );
+    bench.check("topk(0, m)", "");
+    bench.check("topk(NaN, m)", "error: Parameter value is NaN");
+    bench.check("topk(1e30, m)", "error: Scalar value 1e+30 overflows int64");
+    bench.check("limitk(1, m)", "{__name__=\"m\", g=\"a\", i=\"1\"} 3");
+    bench.check("count(limit_ratio(0.5, m)) + count(limit_ratio(-0.5, m))", "{} 4");
+    bench.check(
+        "count(limit_ratio(2, m))",
+        "{} 4\nPromQL warning: ratio value should be between -1 and 1, got 2, capping to 1 (1:19)",
+    );
+}
+
+#[test]
+fn counts_values() {
+    let bench =
+        Bench::new(0, "m{g=\"a\", i=\"1\"} 1\nm{g=\"a\", i=\"2\"} 1\nm{g=\"b\", i=\"1\"} 0.5");
+    bench.check("count_values(\"v\", m)", "{v=\"1\"} 2\n{v=\"0.5\"} 1");
+    bench.check("count_values by (g) (\"v\", m)", "{g=\"a\", v=\"1\"} 2\n{g=\"b\", v=\"0.5\"} 1");
+    bench.check("count_values without (i) (\"g\", m)", "{g=\"1\"} 2\n{g=\"0.5\"} 1");
+}
