@@ -1,0 +1,431 @@
+//! One kept-alive connection and the exchanges on it.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION};
+use http::{Method, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Error;
+use crate::auth;
+use crate::connect::{Connector, Route, Stream};
+use crate::error::{DEADLINE, error_text};
+use crate::options::Options;
+
+/// Bytes of the read buffer of an HTTP/1 connection: it stays allocated while the connection idles.
+const READ_BUFFER_BYTES: usize = 6 * 1024;
+
+/// Redirects that are followed.
+const REDIRECTS_MAX: usize = 10;
+
+/// Options made ready for use. Cheap to clone; shared by the connections of a scrape pool.
+#[derive(Clone, Debug)]
+pub struct Client {
+    options: Arc<Options>,
+    connector: Arc<Connector>,
+}
+
+/// What to ask.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// An absolute URL with the scheme `http` or `https`.
+    pub url: String,
+    /// Headers; those of the options are added to them.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// How long the whole exchange may take, reading the body included.
+    pub timeout: Duration,
+}
+
+impl Request {
+    /// Asks for `url`.
+    pub fn get(url: impl Into<String>, timeout: Duration) -> Self {
+        Self {
+            method: Method::GET,
+            url: url.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout,
+        }
+    }
+}
+
+/// A connection of its own, made when it is needed and kept between exchanges. While it idles it costs
+/// a socket, the read buffer of 6 KiB and no task: whoever awaits an exchange drives it.
+pub struct Connection {
+    client: Client,
+    link: Option<Link>,
+}
+
+impl Client {
+    /// Reads certificates and checks what can be checked.
+    ///
+    /// # Errors
+    /// [`Error::Options`].
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let connector = Arc::new(Connector::new(&options)?);
+        Ok(Self { options: Arc::new(options), connector })
+    }
+
+    /// Makes a connection that is not connected yet.
+    pub fn connection(&self) -> Connection {
+        Connection { client: self.clone(), link: None }
+    }
+
+    /// Makes one exchange on a connection of its own and reads the body.
+    ///
+    /// # Errors
+    /// As [`Connection::send`] and [`Response::read_into`].
+    pub async fn fetch(
+        &self,
+        request: &Request,
+        body_bytes_max: usize,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Error> {
+        let mut connection = self.connection();
+        let mut response = connection.send(request).await?;
+        let mut body = Vec::new();
+        response.read_into(&mut body, body_bytes_max).await?;
+        Ok((response.status, response.headers, body))
+    }
+}
+
+impl Connection {
+    /// Sends a request and awaits status and headers. A connection that the peer has closed meanwhile is
+    /// made anew.
+    ///
+    /// # Errors
+    /// [`Error::Options`] if a file of the options cannot be read, [`Error::Timeout`],
+    /// [`Error::Transport`]; each with the method and URL in front.
+    pub async fn send(&mut self, request: &Request) -> Result<Response<'_>, Error> {
+        let deadline = Instant::now() + request.timeout;
+        let mut url = request.url.clone();
+        let sent = timeout_at(deadline, self.send_following(request, &mut url)).await;
+        let sent = sent.unwrap_or_else(|_| Err(Error::Timeout(DEADLINE.into())));
+        match sent {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let driver = self.link.as_mut().map(|it| &mut it.driver);
+                Ok(Response {
+                    status: parts.status,
+                    headers: parts.headers,
+                    body,
+                    driver,
+                    deadline,
+                })
+            }
+            Err(error) => {
+                self.link = None;
+                Err(error.during(&request.method, &url))
+            }
+        }
+    }
+
+    /// Sends, and follows redirects; `url` is the one that was asked last.
+    async fn send_following(
+        &mut self,
+        request: &Request,
+        url: &mut String,
+    ) -> Result<http::Response<Incoming>, Error> {
+        let mut request = request.clone();
+        let origin = host_of(url);
+        let mut trusted = true;
+        for _ in 0..=REDIRECTS_MAX {
+            let response = self.exchange(&request, url, trusted).await?;
+            let Some(next) = self.redirect(&response, url) else { return Ok(response) };
+            // Once the chain has left the first host, nothing on it sees credentials again.
+            trusted &= same_site(&origin, &host_of(&next));
+            if !trusted {
+                auth::CREDENTIALS.iter().for_each(|it| drop(request.headers.remove(*it)));
+            }
+            let keeps_method = matches!(response.status().as_u16(), 307 | 308);
+            if !keeps_method && !matches!(request.method, Method::GET | Method::HEAD) {
+                request.method = Method::GET;
+                request.body = Bytes::new();
+                request.headers.remove(CONTENT_TYPE);
+                request.headers.remove(CONTENT_LENGTH);
+            }
+            *url = next;
+        }
+        Err(Error::Transport(format!("stopped after {REDIRECTS_MAX} redirects")))
+    }
+
+    fn redirect(&self, response: &http::Response<Incoming>, url: &str) -> Option<String> {
+        let redirects = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+        if !redirects || !self.client.options.follow_redirects {
+            return None;
+        }
+        let location = response.headers().get(LOCATION)?.to_str().ok()?;
+        let base = url::Url::parse(url).ok()?;
+        base.join(location).ok().map(String::from)
+    }
+
+    /// Makes one exchange, on the connection at hand if it leads to the right place and lives.
+    async fn exchange(
+        &mut self,
+        request: &Request,
+        url: &str,
+        trusted: bool,
+    ) -> Result<http::Response<Incoming>, Error> {
+        let uri: Uri = url.parse().map_err(|error| Error::Transport(format!("{error}")))?;
+        let mut headers = request.headers.clone();
+        auth::add_headers(&self.client.options, &uri, trusted, &mut headers)?;
+        let secure = uri.scheme_str() == Some("https");
+        let tls = if secure { Some(self.client.connector.tls_config()?) } else { None };
+        let place = (uri.scheme().cloned(), uri.authority().cloned());
+        if let Some(mut link) = self.link.take() {
+            let same_tls = match (&link.tls, &tls) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (a, b) => a.is_none() && b.is_none(),
+            };
+            if link.place == place && same_tls && link.ready().await {
+                let outgoing =
+                    link.request(&request.method, &uri, headers.clone(), request.body.clone())?;
+                match link.send(outgoing).await {
+                    Ok(response) => {
+                        self.link = Some(link);
+                        return Ok(response);
+                    }
+                    // The peer closed it just now, or answered nothing: a fresh connection decides.
+                    Err(error)
+                        if error.is_canceled()
+                            || error.is_incomplete_message()
+                            || error.is_closed() => {}
+                    Err(error) => return Err(Error::Transport(error_text(&error))),
+                }
+            }
+        }
+        let route = self.client.connector.connect(&uri).await?;
+        let mut link = Link::open(route, place, tls).await?;
+        let outgoing = link.request(&request.method, &uri, headers, request.body.clone())?;
+        let response =
+            link.send(outgoing).await.map_err(|error| Error::Transport(error_text(&error)))?;
+        self.link = Some(link);
+        Ok(response)
+    }
+}
+
+/// Status and headers, with the body still to come.
+pub struct Response<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: Incoming,
+    driver: Option<&'a mut Driver>,
+    deadline: Instant,
+}
+
+impl Response<'_> {
+    /// Appends the whole body to `out`. On an error `out` may hold a part of it, and the connection is
+    /// given up.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] once the body has `bytes_max` bytes (0: no limit), [`Error::Timeout`],
+    /// [`Error::Transport`].
+    pub async fn read_into(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> Result<(), Error> {
+        let read = self.read(out, bytes_max).await;
+        if let (Err(_), Some(driver)) = (&read, &mut self.driver) {
+            **driver = None;
+        }
+        read
+    }
+
+    async fn read(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> Result<(), Error> {
+        let start = out.len();
+        let expected = usize::try_from(self.body.size_hint().lower()).unwrap_or(0);
+        let limit = if bytes_max == 0 { usize::MAX } else { bytes_max };
+        if limit <= expected {
+            return Err(Error::TooLarge);
+        }
+        out.reserve(expected.min(READ_AHEAD_BYTES_MAX));
+        loop {
+            let mut none = None;
+            let driver = self.driver.as_deref_mut().unwrap_or(&mut none);
+            let frame = timeout_at(self.deadline, drive(driver, self.body.frame())).await;
+            let frame = frame.map_err(|_| Error::Timeout(DEADLINE.into()))?;
+            let Some(frame) = frame else { return Ok(()) };
+            let frame = frame.map_err(|error| Error::Transport(body_error(&error)))?;
+            if let Some(data) = frame.data_ref() {
+                if limit <= out.len() - start + data.len() {
+                    return Err(Error::TooLarge);
+                }
+                out.extend_from_slice(data);
+            }
+        }
+    }
+}
+
+/// Memory that a peer's promise of a long body may claim before the body comes.
+const READ_AHEAD_BYTES_MAX: usize = 1 << 20;
+
+fn body_error(error: &hyper::Error) -> String {
+    if error.is_incomplete_message() || error.is_body_write_aborted() {
+        return "unexpected EOF".into();
+    }
+    error_text(error)
+}
+
+/// The future that moves bytes between socket and exchange; `None` once it has ended.
+type Driver = Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>;
+
+type Place = (Option<http::uri::Scheme>, Option<http::uri::Authority>);
+
+/// An open connection.
+struct Link {
+    place: Place,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    sender: Sender,
+    driver: Driver,
+    forwarder: Option<hyper_util::client::proxy::matcher::Intercept>,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Link {
+    async fn open(
+        route: Route,
+        place: Place,
+        tls: Option<Arc<rustls::ClientConfig>>,
+    ) -> Result<Self, Error> {
+        let (sender, driver) =
+            handshake(route.stream).await.map_err(|error| Error::Transport(error_text(&error)))?;
+        Ok(Self { place, tls, sender, driver, forwarder: route.forwarder })
+    }
+
+    /// Lets the connection notice what has happened while it idled. False if it is of no use any more.
+    async fn ready(&mut self) -> bool {
+        let ready = match &mut self.sender {
+            Sender::Http1(it) => drive(&mut self.driver, it.ready()).await,
+            Sender::Http2(it) => drive(&mut self.driver, it.ready()).await,
+        };
+        // The sender may be ready although the peer has just closed: look once more at the socket.
+        let _ = drive(&mut self.driver, std::future::ready(())).await;
+        ready.is_ok() && self.driver.is_some()
+    }
+
+    async fn send(
+        &mut self,
+        request: http::Request<Full<Bytes>>,
+    ) -> hyper::Result<http::Response<Incoming>> {
+        match &mut self.sender {
+            Sender::Http1(it) => drive(&mut self.driver, it.send_request(request)).await,
+            Sender::Http2(it) => drive(&mut self.driver, it.send_request(request)).await,
+        }
+    }
+
+    /// Puts a request in the form that this connection wants.
+    fn request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Request<Full<Bytes>>, Error> {
+        let broken = |error: http::Error| Error::Transport(error.to_string());
+        let mut request = http::Request::new(Full::new(body));
+        *request.method_mut() = method.clone();
+        *request.headers_mut() = headers;
+        let whole = self.forwarder.is_some() || matches!(self.sender, Sender::Http2(_));
+        *request.uri_mut() = if whole {
+            without_user(uri).map_err(broken)?
+        } else {
+            let path = uri.path_and_query().map_or("/", |it| it.as_str());
+            Uri::builder().path_and_query(path).build().map_err(broken)?
+        };
+        if let Sender::Http1(_) = self.sender {
+            let host = host_and_port(uri);
+            let host = HeaderValue::try_from(host).map_err(|error| broken(error.into()))?;
+            request.headers_mut().entry(HOST).or_insert(host);
+        }
+        if let Some(auth) = self.forwarder.as_ref().and_then(|it| it.basic_auth()) {
+            request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth.clone());
+        }
+        Ok(request)
+    }
+}
+
+async fn handshake(stream: Stream) -> hyper::Result<(Sender, Driver)> {
+    let http2 = stream.is_http2();
+    let io = TokioIo::new(stream);
+    if http2 {
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new()).handshake(io).await?;
+        return Ok((Sender::Http2(sender), Some(Box::pin(connection))));
+    }
+    let mut builder = http1::Builder::new();
+    builder.title_case_headers(true).read_buf_exact_size(Some(READ_BUFFER_BYTES));
+    let (sender, connection) = builder.handshake(io).await?;
+    Ok((Sender::Http1(sender), Some(Box::pin(connection))))
+}
+
+/// Awaits `wanted` while moving the connection forward.
+async fn drive<T>(driver: &mut Driver, wanted: impl Future<Output = T>) -> T {
+    let mut wanted = pin!(wanted);
+    std::future::poll_fn(|cx| {
+        if let Some(connection) = driver
+            && connection.as_mut().poll(cx).is_ready()
+        {
+            *driver = None;
+        }
+        if let Poll::Ready(done) = wanted.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        // The wanted future has just told the connection what it needs.
+        if let Some(connection) = driver
+            && connection.as_mut().poll(cx).is_ready()
+        {
+            *driver = None;
+        }
+        wanted.as_mut().poll(cx)
+    })
+    .await
+}
+
+fn host_of(url: &str) -> String {
+    let uri: Option<Uri> = url.parse().ok();
+    uri.as_ref().and_then(Uri::host).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// True if `host` is `origin` or below it.
+fn same_site(origin: &str, host: &str) -> bool {
+    host == origin
+        || host.strip_suffix(origin).is_some_and(|it| it.ends_with('.')) && !origin.is_empty()
+}
+
+fn host_and_port(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+    authority.rsplit_once('@').map_or(authority, |(_, it)| it).to_owned()
+}
+
+fn without_user(uri: &Uri) -> Result<Uri, http::Error> {
+    let path = uri.path_and_query().map_or("/", |it| it.as_str());
+    let scheme = uri.scheme_str().unwrap_or("http");
+    Uri::builder().scheme(scheme).authority(host_and_port(uri)).path_and_query(path).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_own_site() {
+        assert!(same_site("a.org", "a.org") && same_site("a.org", "x.a.org"));
+        assert!(
+            !same_site("a.org", "ba.org") && !same_site("a.org", "a.com") && !same_site("", "x.")
+        );
+    }
+}
