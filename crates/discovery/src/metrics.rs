@@ -1,0 +1,85 @@
+//! What discovery tells about itself.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use client::{Counter, Family, Gauge, Registry, Summary};
+
+/// The metrics of all managers of a program; one set, told apart by the managers' names.
+pub struct Metrics {
+    pub(crate) failed_configs: Arc<Family<Gauge>>,
+    pub(crate) discovered_targets: Arc<Family<Gauge>>,
+    pub(crate) received_updates: Arc<Family<Counter>>,
+    pub(crate) delayed_updates: Arc<Family<Counter>>,
+    pub(crate) sent_updates: Arc<Family<Counter>>,
+    pub(crate) last_update_timestamp: Arc<Family<Gauge>>,
+    pub(crate) file_read_errors: Arc<Counter>,
+    pub(crate) file_watcher_errors: Arc<Counter>,
+    pub(crate) file_scan_duration: Arc<Summary>,
+    pub(crate) file_mtime: Arc<Family<Gauge>>,
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    ///
+    /// # Panics
+    ///
+    /// If they are registered already.
+    pub fn new(registry: &Registry) -> Self {
+        Metrics {
+            failed_configs: registry.gauges(
+                "prometheus_sd_failed_configs",
+                "Current number of service discovery configurations that failed to load.",
+                &["name"],
+            ),
+            discovered_targets: registry.gauges(
+                "prometheus_sd_discovered_targets",
+                "Current number of discovered targets.",
+                &["name", "config"],
+            ),
+            received_updates: registry.counters(
+                "prometheus_sd_received_updates_total",
+                "Total number of update events received from the SD providers.",
+                &["name"],
+            ),
+            delayed_updates: registry.counters(
+                "prometheus_sd_updates_delayed_total",
+                "Total number of update events that couldn't be sent immediately.",
+                &["name"],
+            ),
+            sent_updates: registry.counters(
+                "prometheus_sd_updates_total",
+                "Total number of update events sent to the SD consumers.",
+                &["name"],
+            ),
+            last_update_timestamp: registry.gauges(
+                "prometheus_sd_last_update_timestamp_seconds",
+                "Timestamp of the last update sent to the SD consumers.",
+                &["name"],
+            ),
+            file_read_errors: registry.counter(
+                "prometheus_sd_file_read_errors_total",
+                "The number of File-SD read errors.",
+            ),
+            file_watcher_errors: registry.counter(
+                "prometheus_sd_file_watcher_errors_total",
+                "The number of File-SD errors caused by filesystem watch failures.",
+            ),
+            file_scan_duration: registry.summary(
+                "prometheus_sd_file_scan_duration_seconds",
+                "The duration of the File-SD scan in seconds.",
+                &[0.5, 0.9, 0.99],
+            ),
+            file_mtime: registry.gauges(
+                "prometheus_sd_file_mtime_seconds",
+                "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.",
+                &["filename"],
+            ),
+        }
+    }
+}
+
+/// Returns a wall-clock time in seconds; zero where it is before the epoch.
+pub(crate) fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |it| it.as_secs_f64())
+}

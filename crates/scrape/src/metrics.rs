@@ -1,0 +1,130 @@
+//! The metrics of scraping.
+
+use std::sync::Arc;
+
+use client::{Counter, Family, Gauge, Registry, Summary};
+
+const QUANTILES: &[f64] = &[0.01, 0.05, 0.5, 0.9, 0.99];
+
+pub(crate) struct Metrics {
+    pub(crate) pools: Arc<Counter>,
+    pub(crate) pools_failed: Arc<Counter>,
+    pub(crate) reloads: Arc<Counter>,
+    pub(crate) reloads_failed: Arc<Counter>,
+    pub(crate) reload_length: Arc<Family<Summary>>,
+    pub(crate) over_target_limit: Arc<Counter>,
+    pub(crate) target_limit: Arc<Family<Gauge>>,
+    pub(crate) targets: Arc<Family<Gauge>>,
+    pub(crate) syncs: Arc<Family<Counter>>,
+    pub(crate) syncs_failed: Arc<Family<Counter>>,
+    pub(crate) sync_length: Arc<Family<Summary>>,
+    pub(crate) interval_length: Arc<Family<Summary>>,
+    pub(crate) over_body_limit: Arc<Counter>,
+    pub(crate) over_sample_limit: Arc<Counter>,
+    pub(crate) over_label_limits: Arc<Counter>,
+    pub(crate) duplicate: Arc<Counter>,
+    pub(crate) out_of_order: Arc<Counter>,
+    pub(crate) out_of_bounds: Arc<Counter>,
+    pub(crate) metadata_entries: Arc<Family<Gauge>>,
+}
+
+impl Metrics {
+    /// Registers everything.
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let job = &["scrape_job"];
+        Self {
+            pools: registry
+                .counter("prometheus_target_scrape_pools_total", "Total number of scrape pool creation attempts."),
+            pools_failed: registry
+                .counter("prometheus_target_scrape_pools_failed_total", "Total number of scrape pool creations that failed."),
+            reloads: registry
+                .counter("prometheus_target_scrape_pool_reloads_total", "Total number of scrape pool reloads."),
+            reloads_failed: registry.counter(
+                "prometheus_target_scrape_pool_reloads_failed_total",
+                "Total number of failed scrape pool reloads.",
+            ),
+            reload_length: registry.summaries(
+                "prometheus_target_reload_length_seconds",
+                "Actual interval to reload the scrape pool with a given configuration.",
+                &["interval"],
+                QUANTILES,
+            ),
+            over_target_limit: registry.counter(
+                "prometheus_target_scrape_pool_exceeded_target_limit_total",
+                "Total number of times scrape pools hit the target limit, during sync or config reload.",
+            ),
+            target_limit: registry.gauges(
+                "prometheus_target_scrape_pool_target_limit",
+                "Maximum number of targets allowed in this scrape pool.",
+                job,
+            ),
+            targets: registry.gauges(
+                "prometheus_target_scrape_pool_targets",
+                "Current number of targets in this scrape pool.",
+                job,
+            ),
+            syncs: registry.counters(
+                "prometheus_target_scrape_pool_sync_total",
+                "Total number of syncs that were executed on a scrape pool.",
+                job,
+            ),
+            syncs_failed: registry.counters(
+                "prometheus_target_sync_failed_total",
+                "Total number of target sync failures.",
+                job,
+            ),
+            sync_length: registry.summaries(
+                "prometheus_target_sync_length_seconds",
+                "Actual interval to sync the scrape pool.",
+                job,
+                QUANTILES,
+            ),
+            interval_length: registry.summaries(
+                "prometheus_target_interval_length_seconds",
+                "Actual intervals between scrapes.",
+                &["interval"],
+                QUANTILES,
+            ),
+            over_body_limit: registry.counter(
+                "prometheus_target_scrapes_exceeded_body_size_limit_total",
+                "Total number of scrapes that hit the body size limit",
+            ),
+            over_sample_limit: registry.counter(
+                "prometheus_target_scrapes_exceeded_sample_limit_total",
+                "Total number of scrapes that hit the sample limit and were rejected.",
+            ),
+            over_label_limits: registry.counter(
+                "prometheus_target_scrape_pool_exceeded_label_limits_total",
+                "Total number of times scrape pools hit the label limits, during sync or config reload.",
+            ),
+            duplicate: registry.counter(
+                "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+                "Total number of samples rejected due to duplicate timestamps but different values.",
+            ),
+            out_of_order: registry.counter(
+                "prometheus_target_scrapes_sample_out_of_order_total",
+                "Total number of samples rejected due to not being out of the expected order.",
+            ),
+            out_of_bounds: registry.counter(
+                "prometheus_target_scrapes_sample_out_of_bounds_total",
+                "Total number of samples rejected due to timestamp falling outside of the time bounds.",
+            ),
+            metadata_entries: registry.gauges(
+                "prometheus_target_metadata_cache_entries",
+                "Total number of metric metadata entries in the cache",
+                job,
+            ),
+        }
+    }
+
+    /// Forgets what is counted for a job.
+    pub(crate) fn forget(&self, job: &str) {
+        let gone = |values: &[String]| values[0] == job;
+        self.target_limit.remove(gone);
+        self.targets.remove(gone);
+        self.syncs.remove(gone);
+        self.syncs_failed.remove(gone);
+        self.sync_length.remove(gone);
+        self.metadata_entries.remove(gone);
+    }
+}

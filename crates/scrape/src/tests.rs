@@ -1,0 +1,6 @@
+//! Tests of the crate: pages against a naive model, loops in paused time, targets on loopback.
+
+mod fake;
+mod http;
+mod loops;
+mod pages;

@@ -1,0 +1,139 @@
+//! Storage in memory that refuses what the database refuses.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::{Labels, SeriesRef, is_stale_nan};
+use stdx::Clock;
+use storage::{AppendError, Appendable, Appender, CommitError};
+use tokio::time::Instant;
+
+type Samples = Vec<(i64, u64)>;
+
+#[derive(Clone, Default)]
+pub(crate) struct Fake(Arc<Mutex<Data>>);
+
+#[derive(Clone, Default)]
+struct Data {
+    /// Series `n` is at `n - 1`.
+    series: Vec<(Labels, Samples)>,
+}
+
+impl Fake {
+    /// Each series with its samples: `{a="b"} 1@1000 stale@2000`, sorted; without those that `hide` picks.
+    pub(crate) fn dump(&self, hide: impl Fn(&Labels) -> bool) -> String {
+        let data = self.0.lock().expect("whole");
+        let shown: BTreeMap<_, _> = data
+            .series
+            .iter()
+            .filter(|(labels, samples)| !hide(labels) && !samples.is_empty())
+            .cloned()
+            .collect();
+        let mut out = String::new();
+        for (labels, samples) in shown {
+            write!(out, "{labels}").expect("a string");
+            for (t, bits) in samples {
+                let v = f64::from_bits(bits);
+                let v = if is_stale_nan(v) { "stale".to_owned() } else { v.to_string() };
+                write!(out, " {v}@{t}").expect("a string");
+            }
+            out.push('\n');
+        }
+        out
+    }
+
+    /// The samples of the series with this name, over all targets.
+    pub(crate) fn of(&self, name: &str) -> Vec<(i64, String)> {
+        let data = self.0.lock().expect("whole");
+        let named = data.series.iter().filter(|(labels, _)| labels.metric_name() == name);
+        let mut all: Vec<_> = named.flat_map(|(_, samples)| samples.clone()).collect();
+        all.sort_unstable();
+        let text = |v: f64| if is_stale_nan(v) { "stale".to_owned() } else { v.to_string() };
+        all.into_iter().map(|(t, bits)| (t, text(f64::from_bits(bits)))).collect()
+    }
+
+    /// Forgets a series, as the database does when it was quiet for long.
+    pub(crate) fn forget(&self, name: &str) {
+        let mut data = self.0.lock().expect("whole");
+        for (labels, _) in data.series.iter_mut().filter(|(labels, _)| labels.metric_name() == name)
+        {
+            *labels = Labels::empty();
+        }
+    }
+}
+
+impl Appendable for Fake {
+    fn appender(&self) -> Box<dyn Appender> {
+        let before = self.0.lock().expect("whole").clone();
+        Box::new(Batch { fake: self.clone(), before, pending: Vec::new() })
+    }
+}
+
+struct Batch {
+    fake: Fake,
+    before: Data,
+    pending: Vec<(SeriesRef, i64, u64)>,
+}
+
+impl Appender for Batch {
+    fn append_ref(&mut self, series: SeriesRef, t: i64, v: f64) -> Result<(), AppendError> {
+        let at = usize::try_from(series.0).expect("small");
+        let known = at.checked_sub(1).and_then(|it| self.before.series.get(it));
+        let (_, samples) = known.filter(|it| !it.0.is_empty()).ok_or(AppendError::UnknownSeries)?;
+        let pending = self.pending.iter().rev().find(|it| it.0 == series).map(|it| (it.1, it.2));
+        let last = pending.or(samples.last().copied());
+        match last {
+            Some((last_t, bits)) if last_t == t && bits != v.to_bits() => {
+                return Err(AppendError::Duplicate { t, existing: f64::from_bits(bits), new: v });
+            }
+            Some((last_t, _)) if t < last_t => return Err(AppendError::OutOfOrder),
+            Some((last_t, _)) if last_t == t => {}
+            _ => self.pending.push((series, t, v.to_bits())),
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, labels: &Labels, t: i64, v: f64) -> Result<SeriesRef, AppendError> {
+        let find = |data: &Data| data.series.iter().position(|(it, _)| it == labels);
+        let at = find(&self.before).unwrap_or_else(|| {
+            let mut data = self.fake.0.lock().expect("whole");
+            data.series.push((labels.clone(), Vec::new()));
+            self.before.series.push((labels.clone(), Vec::new()));
+            assert_eq!(data.series.len(), self.before.series.len(), "one batch at a time");
+            data.series.len() - 1
+        });
+        let series = SeriesRef(at as u64 + 1);
+        self.append_ref(series, t, v).map(|()| series)
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), CommitError> {
+        let mut data = self.fake.0.lock().expect("whole");
+        for (series, t, bits) in self.pending {
+            data.series[usize::try_from(series.0).expect("small") - 1].1.push((t, bits));
+        }
+        Ok(())
+    }
+
+    fn rollback(self: Box<Self>) {}
+}
+
+/// The wall clock of tokio's paused time: it starts at 1,000,000 ms.
+pub(crate) struct PausedClock(Instant);
+
+impl PausedClock {
+    pub(crate) fn new() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for PausedClock {
+    fn now_ms(&self) -> i64 {
+        1_000_000 + i64::try_from(self.0.elapsed().as_millis()).expect("short")
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
