@@ -1,0 +1,197 @@
+//! The HTTP API v1, the management endpoints, and the pages.
+//!
+//! [`Api`] holds what answers need, as the app wired it; [`router`] makes the routes. An endpoint is one
+//! file under `v1`: handler, parameters and JSON shape together. JSON is written straight from the
+//! engine's columns into the buffer that is sent (`json`); queries run on blocking threads, at most
+//! [`Options::queries_max`] at once, and one whose client went away is cancelled.
+//!
+//! Until [`Api::set_ready`], all that needs the storage answers `503 Service Unavailable`.
+
+mod envelope;
+mod json;
+mod management;
+mod pages;
+mod param;
+mod request;
+mod v1;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use client::Registry;
+use promql_engine::Engine;
+use stdx::Clock;
+use storage::Queryable;
+use tokio::sync::{Semaphore, mpsc};
+
+pub use management::Command;
+
+/// Facts and limits that do not change while the server runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Queries evaluated at once; further ones wait.
+    pub queries_max: usize,
+    /// Longest time of a query, waiting included.
+    pub query_timeout: Duration,
+    /// `/-/reload` and `/-/quit` work.
+    pub lifecycle: bool,
+    /// Which origins may read answers: a regular expression, anchored.
+    pub cors_origin: regexp::Matcher,
+    /// Path that all routes lie under, without a slash at its end: `""` or `/prefix`.
+    pub route_prefix: String,
+    /// Where users reach the server; replaces loopback hosts in the links of targets.
+    pub external_url: String,
+    /// All flags with their values as text.
+    pub flags: BTreeMap<String, String>,
+    /// What `/status/buildinfo` says.
+    pub build: Build,
+    /// The working directory, for `/status/runtimeinfo`.
+    pub working_directory: String,
+    /// The machine's name.
+    pub hostname: String,
+    /// Threads that evaluate queries.
+    pub threads: usize,
+}
+
+/// What was built, and from what.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// The version.
+    pub version: String,
+    /// The commit.
+    pub revision: String,
+    /// The branch.
+    pub branch: String,
+    /// When.
+    pub date: String,
+    /// The compiler.
+    pub compiler: String,
+}
+
+/// What a reload changes.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The configuration with defaults filled in and secrets hidden.
+    pub yaml: String,
+    /// When it was loaded, in milliseconds.
+    pub t: i64,
+    /// False if a later load failed.
+    pub ok: bool,
+    /// Retention as text, such as `15d`.
+    pub retention: String,
+}
+
+/// What answers are made from.
+pub struct Api {
+    options: Options,
+    clock: Arc<dyn Clock>,
+    start_t: i64,
+    engine: Arc<Engine>,
+    registry: Arc<Registry>,
+    /// Set when the server is ready.
+    parts: OnceLock<Parts>,
+    loaded: RwLock<Loaded>,
+    commands: mpsc::Sender<Command>,
+    query_slots: Semaphore,
+    state: AtomicU8,
+    quitting: AtomicBool,
+    metrics: v1::query::Metrics,
+}
+
+/// What is there once the server is ready.
+#[derive(Clone)]
+pub struct Parts {
+    /// What queries read.
+    pub queryable: Arc<dyn Queryable>,
+    /// The local database, for its statistics.
+    pub db: Arc<tsdb::Db>,
+    /// Who scrapes, for targets and metadata.
+    pub scrape: Arc<scrape::Manager>,
+}
+
+const STARTING: u8 = 0;
+const READY: u8 = 1;
+const STOPPING: u8 = 2;
+
+impl Api {
+    /// Wires the parts. `commands` receives what clients order: reload and quit.
+    pub fn new(
+        options: Options,
+        clock: Arc<dyn Clock>,
+        engine: Arc<Engine>,
+        registry: Arc<Registry>,
+        commands: mpsc::Sender<Command>,
+    ) -> Arc<Self> {
+        let query_slots = Semaphore::new(options.queries_max);
+        let metrics = v1::query::Metrics::new(&registry, options.queries_max);
+        let api = Arc::new(Self {
+            start_t: clock.now_ms(),
+            options,
+            clock,
+            engine,
+            registry: Arc::clone(&registry),
+            parts: OnceLock::new(),
+            loaded: RwLock::default(),
+            commands,
+            query_slots,
+            state: AtomicU8::new(STARTING),
+            quitting: AtomicBool::new(false),
+            metrics,
+        });
+        let weak = Arc::downgrade(&api);
+        registry.gauge_fn("prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.", move || {
+            weak.upgrade().map_or(0.0, |it| f64::from(u8::from(it.is_ready())))
+        });
+        api
+    }
+
+    /// Hands the parts in and lets all endpoints answer.
+    pub fn set_ready(&self, parts: Parts) {
+        assert!(self.parts.set(parts).is_ok(), "the server becomes ready once");
+        self.state.store(READY, Relaxed);
+    }
+
+    /// Refuses from now on what needs the storage.
+    pub fn set_stopping(&self) {
+        self.state.store(STOPPING, Relaxed);
+    }
+
+    /// Publishes a configuration that was applied.
+    pub fn set_loaded(&self, loaded: Loaded) {
+        *self.loaded.write().unwrap_or_else(std::sync::PoisonError::into_inner) = loaded;
+    }
+
+    /// Notes that a configuration could not be applied; the one before stays.
+    pub fn set_load_failed(&self) {
+        self.loaded.write().unwrap_or_else(std::sync::PoisonError::into_inner).ok = false;
+    }
+
+    fn loaded(&self) -> Loaded {
+        self.loaded.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.state.load(Relaxed) == READY
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.state.load(Relaxed) == STOPPING
+    }
+}
+
+/// All routes, below the route prefix.
+pub fn router(api: &Arc<Api>) -> Router {
+    let routes = Router::new()
+        .nest("/api/v1", v1::router(api))
+        .merge(management::router(api))
+        .merge(pages::router(api));
+    if api.options.route_prefix.is_empty() {
+        return routes;
+    }
+    let prefix = api.options.route_prefix.clone();
+    let to_prefix = axum::routing::get(move || pages::redirect(format!("{prefix}/")));
+    Router::new().route("/", to_prefix).nest(&api.options.route_prefix, routes)
+}

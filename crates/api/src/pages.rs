@@ -1,0 +1,100 @@
+//! The web pages, `/metrics`, `/version` and redirects.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use client::text_page;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    LOCATION,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::Api;
+use crate::v1::status::build_object;
+
+/// Routes that the page's own script answers.
+const APP_ROUTES: [&str; 2] = ["/query", "/targets"];
+
+pub(crate) fn router(api: &Arc<Api>) -> Router {
+    let mut routes = Router::new()
+        .route(
+            "/",
+            get(|State(api): State<Arc<Api>>| {
+                redirect(format!("{}/query", api.options.route_prefix))
+            }),
+        )
+        .route("/graph", get(graph))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+        .route("/assets/{*path}", get(asset))
+        .route(
+            "/favicon.svg",
+            get(|headers: HeaderMap| async move { file("favicon.svg", &headers) }),
+        );
+    for route in APP_ROUTES {
+        routes = routes
+            .route(route, get(|headers: HeaderMap| async move { file("index.html", &headers) }));
+    }
+    routes.with_state(Arc::clone(api))
+}
+
+/// 302 to `to`.
+pub(crate) async fn redirect(to: String) -> Response {
+    let mut response = StatusCode::FOUND.into_response();
+    if let Ok(to) = HeaderValue::from_str(&to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response
+}
+
+/// The address of the query page in earlier versions; keeps the query string.
+async fn graph(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.map_or_else(String::new, |it| format!("?{it}"));
+    redirect(format!("{}/query{query}", api.options.route_prefix)).await
+}
+
+async fn metrics(State(api): State<Arc<Api>>) -> Response {
+    let page = text_page(&api.registry);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")], page)
+        .into_response()
+}
+
+async fn version(State(api): State<Arc<Api>>) -> Response {
+    let mut out = Vec::new();
+    build_object(&mut out, &api);
+    out.push(b'\n');
+    ([(CONTENT_TYPE, "application/json")], out).into_response()
+}
+
+async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
+    file(&format!("assets/{path}"), &headers)
+}
+
+/// What the pages may load: only what comes from here.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+
+/// A file of the built pages. It is stored compressed and sent so: every browser takes gzip.
+fn file(path: &str, request: &HeaderMap) -> Response {
+    let Some(file) = ui::file(path) else { return StatusCode::NOT_FOUND.into_response() };
+    if request.get(IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == file.etag.as_bytes()) {
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    let mut response = Response::new(Body::from(file.bytes));
+    let headers = response.headers_mut();
+    let cache = if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    if let Ok(etag) = HeaderValue::from_str(&file.etag) {
+        headers.insert(ETAG, etag);
+    }
+    if file.gzipped {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}

@@ -1,0 +1,123 @@
+//! `/labels` and `/label/NAME/values`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use model::Matcher;
+use storage::ReadError;
+
+use super::{TRUNCATED, limit, look_up, selectors, time_range};
+use crate::envelope::{ApiError, Success};
+use crate::param::Params;
+use crate::{Api, json};
+
+pub(crate) async fn names(
+    State(api): State<Arc<Api>>,
+    params: Params,
+) -> Result<Success, ApiError> {
+    let limit = limit(&params)?;
+    let (range, sets) = (time_range(&params)?, matcher_sets(&params)?);
+    let found = look_up(&api, range, move |querier| {
+        union(&sets, limit, |matchers, limit| querier.label_names(matchers, limit))
+    });
+    Ok(list(found.await?, limit))
+}
+
+pub(crate) async fn values(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Success, ApiError> {
+    let name = unescape(&name);
+    if name.is_empty() {
+        return Err(ApiError::bad(format!("invalid label name: {}", json::quoted(&name))));
+    }
+    let limit = limit(&params)?;
+    let (range, sets) = (time_range(&params)?, matcher_sets(&params)?);
+    let found = look_up(&api, range, move |querier| {
+        union(&sets, limit, |matchers, limit| querier.label_values(&name, matchers, limit))
+    });
+    Ok(list(found.await?, limit))
+}
+
+fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, ApiError> {
+    let sets = selectors(params)?;
+    if sets.iter().any(|set| set.iter().all(Matcher::matches_empty)) {
+        return Err(ApiError::bad("match[] must contain at least one non-empty matcher"));
+    }
+    Ok(sets)
+}
+
+/// What any of the selectors finds, sorted; without a selector, everything. One more than `limit` is
+/// asked for, so that a cut shows.
+fn union(
+    sets: &[Vec<Matcher>],
+    limit: usize,
+    find: impl Fn(&[Matcher], usize) -> Result<Vec<String>, ReadError>,
+) -> Result<Vec<String>, ReadError> {
+    let limit = if limit == 0 { 0 } else { limit + 1 };
+    match sets {
+        [] => find(&[], limit),
+        [only] => find(only, limit),
+        many => {
+            let mut all = Vec::new();
+            for matchers in many {
+                all.extend(find(matchers, limit)?);
+            }
+            all.sort_unstable();
+            all.dedup();
+            Ok(all)
+        }
+    }
+}
+
+fn list(mut found: Vec<String>, limit: usize) -> Success {
+    let cut = 0 < limit && limit < found.len();
+    if cut {
+        found.truncate(limit);
+    }
+    let success = Success::new(|out| json::strings(out, &found));
+    if cut { success.warn(TRUNCATED) } else { success }
+}
+
+/// Reads a name in the `U__` form: `_HEX_` is a character, `__` an underscore. Others stay as they are.
+fn unescape(name: &str) -> String {
+    let Some(escaped) = name.strip_prefix("U__") else { return name.to_owned() };
+    let mut out = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some(at) = rest.find('_') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('_') {
+            out.push('_');
+            rest = after;
+            continue;
+        }
+        let code = rest.split_once('_').and_then(|(hex, after)| {
+            Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, after))
+        });
+        let Some((c, after)) = code else { return name.to_owned() };
+        out.push(c);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescape;
+
+    #[test]
+    fn reads_escaped_names() {
+        for (name, expected) in [
+            ("job", "job"),
+            ("U__http_2e_status", "http.status"),
+            ("U__a__b", "a_b"),
+            ("U__bad_zz_", "U__bad_zz_"),
+            ("U__open_2e", "U__open_2e"),
+        ] {
+            assert_eq!(unescape(name), expected);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `/api/v1`: one file an endpoint, or a small family of them.
+
+mod labels;
+mod metadata;
+pub(crate) mod query;
+mod series;
+pub(crate) mod status;
+mod syntax;
+mod targets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use model::Matcher;
+use storage::{Querier, ReadError};
+
+use crate::envelope::{ApiError, ErrorKind};
+use crate::param::{self, Params};
+use crate::request::{cors, require_ready};
+use crate::{Api, Parts};
+
+/// Bodies of POSTed queries may be this large.
+const BODY_BYTES_MAX: usize = 10 << 20;
+
+pub(crate) fn router(api: &Arc<Api>) -> Router {
+    let ready = from_fn_with_state(Arc::clone(api), require_ready);
+    Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route("/format_query", get(syntax::format).post(syntax::format))
+        .route("/parse_query", get(syntax::parse).post(syntax::parse))
+        .route("/labels", get(labels::names).post(labels::names))
+        .route("/label/{name}/values", get(labels::values))
+        .route("/series", get(series::series).post(series::series))
+        .route("/scrape_pools", get(targets::pools))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(metadata::of_targets))
+        .route("/metadata", get(metadata::of_metrics))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/runtimeinfo", get(status::runtime))
+        .route("/status/buildinfo", get(status::build))
+        .route("/status/tsdb", get(status::tsdb))
+        .layer(ready)
+        .layer(from_fn_with_state(Arc::clone(api), cors))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Arc::clone(api))
+}
+
+/// What is there once the server is ready; routes are not reached before.
+fn parts(api: &Api) -> Result<Parts, ApiError> {
+    api.parts.get().cloned().ok_or_else(|| ApiError::new(ErrorKind::Unavailable, "TSDB not ready"))
+}
+
+/// Reads `match[]`: a vector selector each.
+fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, ApiError> {
+    let parse =
+        |text| promql::parse_selector(text).map_err(|error| ApiError::param("match[]", error));
+    params.all("match[]").map(parse).collect()
+}
+
+/// Reads `start` and `end`, which may be absent: all of time then.
+fn time_range(params: &Params) -> Result<(i64, i64), ApiError> {
+    let read = |name: &str, absent: i64| match params.get(name) {
+        "" => Ok(absent),
+        text => param::time_ms(text)
+            .map_err(|error| ApiError::bad(format!("invalid time value for '{name}': {error}"))),
+    };
+    Ok((read("start", i64::MIN)?, read("end", i64::MAX)?))
+}
+
+/// Reads `limit`; 0 is none.
+fn limit(params: &Params) -> Result<usize, ApiError> {
+    param::limit(params.get("limit")).map_err(|error| ApiError::param("limit", error))
+}
+
+/// Runs a lookup over a view of `range` on a blocking thread.
+async fn look_up<T: Send + 'static>(
+    api: &Api,
+    (mint, maxt): (i64, i64),
+    look: impl FnOnce(&dyn Querier) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let parts = parts(api)?;
+    let run = move || look(parts.queryable.querier(mint, maxt)?.as_ref());
+    let found = tokio::task::spawn_blocking(run).await;
+    let found = found.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
+    found.map_err(|error| ApiError::new(ErrorKind::Execution, error.to_string()))
+}
+
+/// What upstream says when a list was cut.
+const TRUNCATED: &str = "results truncated due to limit";
