@@ -1,0 +1,209 @@
+//! `pyrrha server`, and the zero-config start: the parts, wired.
+//!
+//! Start: flags and configuration are checked (exit 2), the listeners open at once and answer "not ready", the
+//! database opens on a thread of its own, the configuration is applied, the server is ready. Then one loop takes
+//! signals and what clients order, until the end: not ready, discovery, scraping, database, HTTP.
+
+mod facts;
+mod flags;
+mod reload;
+mod settings;
+mod translate;
+mod zero;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use api::{Api, Command, Parts};
+use client::Registry;
+use httpserver::Listeners;
+use stdx::{Clock, SystemClock, SystemDirectory};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::flag::{self, Values};
+use crate::log;
+use reload::Reloader;
+use settings::Settings;
+
+/// Commands from clients that wait; more make their senders wait.
+const COMMANDS_MAX: usize = 8;
+
+/// Stacks of worker threads: a query nested as deep as the parser allows needs 2 MiB in a debug build.
+const STACK_BYTES: usize = 8 << 20;
+
+/// A mistake on the command line or in the configuration.
+const EXIT_USAGE: u8 = 2;
+
+/// Runs the server with its arguments, its own name first. `zero`: without a configuration file.
+pub(crate) fn main(args: Vec<String>, zero: bool) -> ExitCode {
+    let command = clap::Command::new(if zero { "pyrrha" } else { "prometheus" })
+        .about("The Prometheus monitoring server")
+        .version(crate::VERSION);
+    let matches = flag::add(command, flags::FLAGS).get_matches_from(args);
+    let values = Values::new(&matches, flags::FLAGS);
+    let level = if zero && !values.given().contains(&"log.level") {
+        "warn"
+    } else {
+        values.text("log.level")
+    };
+    let settings = log::init(level, values.text("log.format"))
+        .and_then(|()| refuse_unsafe_to_ignore(&values))
+        .and_then(|()| Settings::new(&values, zero));
+    let settings = match settings {
+        Ok(it) => it,
+        Err(error) => {
+            eprintln!("Error parsing command line arguments: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    for name in values.given().iter().filter(|it| flags::NOT_YET.contains(it)) {
+        tracing::warn!(flag = name, "flag is taken and not acted upon yet");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build();
+    let runtime = match runtime {
+        Ok(it) => it,
+        Err(error) => {
+            tracing::error!(%error, "the runtime did not start");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(run(settings))
+}
+
+/// Ends the start if a flag asks for what is not there and must not be passed over.
+fn refuse_unsafe_to_ignore(values: &Values<'_>) -> Result<(), String> {
+    match values.given().iter().find(|it| flags::REFUSED.contains(it)) {
+        Some(name) => Err(format!("--{name} is not supported yet")),
+        None => Ok(()),
+    }
+}
+
+async fn run(settings: Settings) -> ExitCode {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let registry = Arc::new(Registry::default());
+    let mut reloader = Reloader::new(&settings, &registry);
+    let config = match reloader.load() {
+        Ok(it) => it,
+        Err(error) => {
+            tracing::error!(file = %reloader.file(), err = %error, "Error loading config");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let listeners = match Listeners::bind(&settings.listen).await {
+        Ok(it) => it,
+        Err(error) => {
+            tracing::error!(err = %error, "Unable to start web listener");
+            return ExitCode::FAILURE;
+        }
+    };
+    let addresses = listeners.addresses();
+    for address in &addresses {
+        tracing::info!(%address, "Start listening for connections");
+    }
+    facts::register(&registry, clock.as_ref());
+    let engine = Arc::new(promql_engine::Engine::new(settings.engine.clone(), Arc::clone(&clock)));
+    let (commands, mut received) = mpsc::channel(COMMANDS_MAX);
+    let options = facts::api_options(&settings);
+    let api =
+        Api::new(options, Arc::clone(&clock), Arc::clone(&engine), Arc::clone(&registry), commands);
+    let metrics = httpserver::Metrics::new(&registry);
+    let (stop, stopped) = watch::channel(false);
+    let router = httpserver::layers(api::router(&api), &metrics);
+    let http = tokio::spawn(httpserver::serve(listeners, router, settings.http.clone(), stopped));
+
+    let code = match open(&settings, &reloader, &config, &clock, &registry).await {
+        Ok(db) => {
+            reloader.start(Arc::clone(&db), Arc::clone(&engine), Arc::clone(&clock), &registry);
+            reloader.apply(config, &api).await;
+            let scrape = reloader.scrape().expect("it was started");
+            api.set_ready(Parts { queryable: Arc::clone(&db) as _, db: Arc::clone(&db), scrape });
+            tracing::info!("Server is ready to receive web requests.");
+            if settings.config_file.is_none() {
+                zero::print(&addresses, &settings);
+            }
+            serve_until_told(&mut received, &mut reloader, &api).await;
+            api.set_stopping();
+            reloader.shutdown().await;
+            close(db).await
+        }
+        Err(error) => {
+            tracing::error!(err = %error, "opening storage failed");
+            ExitCode::FAILURE
+        }
+    };
+    // The receiver lives as long as the HTTP task.
+    let _ = stop.send(true);
+    let _ = http.await;
+    tracing::info!("See you next time!");
+    code
+}
+
+async fn open(
+    settings: &Settings,
+    reloader: &Reloader,
+    config: &config::Config,
+    clock: &Arc<dyn Clock>,
+    registry: &Arc<Registry>,
+) -> Result<Arc<tsdb::Db>, String> {
+    let options = reloader.database_options(config);
+    let directory = Arc::new(SystemDirectory::new(&settings.data));
+    let (clock, registry) = (Arc::clone(clock), Arc::clone(registry));
+    let open = move || tsdb::Db::open(options, directory, clock, &registry);
+    match tokio::task::spawn_blocking(open).await {
+        Ok(Ok(db)) => Ok(Arc::new(db)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn close(db: Arc<tsdb::Db>) -> ExitCode {
+    match tokio::task::spawn_blocking(move || db.close()).await {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            tracing::error!(err = %error, "closing storage failed");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tracing::error!(err = %error, "closing storage failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes signals and orders until one ends the server.
+async fn serve_until_told(
+    received: &mut mpsc::Receiver<Command>,
+    reloader: &mut Reloader,
+    api: &Arc<Api>,
+) {
+    let listen = |kind| signal(kind).expect("the runtime handles signals");
+    let mut hangup = listen(SignalKind::hangup());
+    let mut terminate = listen(SignalKind::terminate());
+    let mut interrupt = listen(SignalKind::interrupt());
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                if let Err(error) = reloader.reload(api).await {
+                    tracing::error!(err = %error, "Error reloading config");
+                }
+            }
+            _ = terminate.recv() => break tracing::warn!(signal = "terminated", "Received an OS signal, exiting gracefully..."),
+            _ = interrupt.recv() => break tracing::warn!(signal = "interrupt", "Received an OS signal, exiting gracefully..."),
+            command = received.recv() => match command {
+                Some(Command::Reload(answer)) => {
+                    let result = reloader.reload(api).await;
+                    if let Err(error) = &result {
+                        tracing::error!(err = %error, "Error reloading config");
+                    }
+                    // The client may be gone.
+                    let _ = answer.send(result);
+                }
+                Some(Command::Quit) | None => break tracing::warn!("Received termination request via web service, exiting gracefully..."),
+            },
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Loads the configuration and applies it to the running parts: whole, or not at all.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{Api, Loaded};
+use client::{Gauge, Registry};
+use config::Config;
+use discovery::Mechanism;
+use promql_engine::Engine;
+use scrape::Job;
+use stdx::{Clock, SystemDirectory};
+use tokio::task::JoinHandle;
+
+use super::settings::{RETENTION_MS_DEFAULT, Settings};
+use super::{translate, zero};
+use crate::host;
+
+/// Owns the parts that a configuration steers.
+pub(super) struct Reloader {
+    /// `None`: the zero-config start.
+    file: Option<String>,
+    database: tsdb::Options,
+    retention_is_default: bool,
+    registry: Arc<Registry>,
+    successful: Arc<Gauge>,
+    success_timestamp: Arc<Gauge>,
+    running: Option<Running>,
+}
+
+struct Running {
+    db: Arc<tsdb::Db>,
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    scrape: Arc<scrape::Manager>,
+    discovery: discovery::Manager,
+    /// Hands what discovery finds to scraping.
+    targets: JoinHandle<()>,
+    own_page: scrape::Page,
+    host_page: scrape::Page,
+}
+
+impl Reloader {
+    pub(super) fn new(settings: &Settings, registry: &Arc<Registry>) -> Self {
+        Self {
+            file: settings.config_file.as_ref().map(|it| it.to_string_lossy().into_owned()),
+            database: settings.database.clone(),
+            retention_is_default: settings.retention_is_default,
+            registry: Arc::clone(registry),
+            successful: registry.gauge(
+                "prometheus_config_last_reload_successful",
+                "Whether the last configuration reload attempt was successful.",
+            ),
+            success_timestamp: registry.gauge(
+                "prometheus_config_last_reload_success_timestamp_seconds",
+                "Timestamp of the last successful configuration reload.",
+            ),
+            running: None,
+        }
+    }
+
+    /// The configuration's file, for messages.
+    pub(super) fn file(&self) -> &str {
+        self.file.as_deref().unwrap_or("(none)")
+    }
+
+    /// Reads and checks the configuration, and applies nothing.
+    pub(super) fn load(&self) -> Result<Config, String> {
+        let Some(file) = &self.file else {
+            return Config::load(zero::CONFIG, &config::Options::default());
+        };
+        let env = |name: &str| std::env::var(name).ok();
+        let options = config::Options { env: &env, ..config::Options::default() };
+        let config = Config::load_file(Path::new(file), &SystemDirectory::new(""), &options)
+            .map_err(|error| {
+                format!("couldn't load configuration (--config.file={file:?}): {error}")
+            })?;
+        // What cannot be translated must be refused before anything is applied.
+        for job in config.jobs() {
+            translate::job(job)?;
+        }
+        Ok(config)
+    }
+
+    /// The database's options: the flags', unless the configuration has a section about retention.
+    pub(super) fn database_options(&self, config: &Config) -> tsdb::Options {
+        let mut options = self.database.clone();
+        if let Some(retention) = &config.storage.tsdb.retention {
+            options.retention_ms = retention.time_ms.unwrap_or(0);
+            options.retention_bytes = u64::try_from(retention.size_bytes).unwrap_or(0);
+        } else if self.retention_is_default {
+            options.retention_ms = RETENTION_MS_DEFAULT;
+        }
+        options
+    }
+
+    /// Starts discovery and scraping, without jobs.
+    pub(super) fn start(
+        &mut self,
+        db: Arc<tsdb::Db>,
+        engine: Arc<Engine>,
+        clock: Arc<dyn Clock>,
+        registry: &Arc<Registry>,
+    ) {
+        let metrics = Arc::new(discovery::Metrics::new(registry));
+        let (discovery, mut found) =
+            discovery::Manager::start(discovery::Options::new("scrape"), metrics);
+        let scrape = Arc::new(scrape::Manager::new(scrape::Parts {
+            appendable: Arc::clone(&db) as _,
+            clock: Arc::clone(&clock),
+            registry,
+            user_agent: format!("Pyrrha/{}", crate::VERSION),
+        }));
+        let manager = Arc::clone(&scrape);
+        let targets = tokio::spawn(async move {
+            while found.changed().await.is_ok() {
+                let sets = Arc::clone(&found.borrow_and_update());
+                for (job, groups) in sets.as_ref() {
+                    manager.update(job, groups.iter().map(|it| it.as_ref().clone()).collect());
+                }
+            }
+        });
+        let own_page = host::own_page(Arc::clone(&self.registry));
+        let host_page = host::host_page(Arc::clone(&clock));
+        self.running =
+            Some(Running { db, engine, clock, scrape, discovery, targets, own_page, host_page });
+    }
+
+    /// Who scrapes, once started.
+    pub(super) fn scrape(&self) -> Option<Arc<scrape::Manager>> {
+        self.running.as_ref().map(|it| Arc::clone(&it.scrape))
+    }
+
+    /// Applies a configuration that [`Reloader::load`] returned.
+    pub(super) async fn apply(&mut self, config: Config, api: &Api) {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        for section in config.not_acted_upon() {
+            tracing::warn!(%section, "section is read and not acted upon yet");
+        }
+        let options = self.database_options(&config);
+        let running = self.running.as_ref().expect("the parts are started first");
+        running.db.set_retention(options.retention_ms, options.retention_bytes);
+        running.engine.set_subquery_step_ms(config.global.evaluation_interval_ms);
+        let seed = scrape::offset_seed(
+            &hostname(),
+            &model::Labels::from_pairs(&config.global.external_labels),
+        );
+        for error in running.scrape.apply(self.jobs(&config, running), seed) {
+            tracing::error!(err = %error, "a scrape job cannot run");
+        }
+        running.discovery.apply(mechanisms(&config)).await;
+        let t = running.clock.now_ms();
+        api.set_loaded(Loaded {
+            yaml: config.to_yaml(),
+            t,
+            ok: true,
+            retention: retention_text(&options),
+        });
+        self.successful.set(1.0);
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+        self.success_timestamp.set(t as f64 / 1000.0);
+    }
+
+    /// Loads and applies.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration; the one before stays in force.
+    pub(super) async fn reload(&mut self, api: &Api) -> Result<(), String> {
+        tracing::info!(filename = %self.file(), "Loading configuration file");
+        match self.load().and_then(|config| check_clients(&config).map(|()| config)) {
+            Ok(config) => {
+                self.apply(config, api).await;
+                tracing::info!(filename = %self.file(), "Completed loading of configuration file");
+                Ok(())
+            }
+            Err(error) => {
+                self.successful.set(0.0);
+                api.set_load_failed();
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops discovery, then scraping.
+    pub(super) async fn shutdown(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        running.discovery.shutdown().await;
+        // It ends with discovery; a panic in it was logged when it happened.
+        let _ = running.targets.await;
+        running.scrape.stop().await;
+    }
+
+    fn jobs(&self, config: &Config, running: &Running) -> Vec<Job> {
+        let mut jobs: Vec<Job> = config
+            .jobs()
+            .map(|it| translate::job(it).expect("a loaded configuration was translated before"))
+            .collect();
+        if self.file.is_none() {
+            zero::set_sources(&mut jobs, &running.own_page, &running.host_page);
+        }
+        jobs
+    }
+}
+
+/// Builds every job's HTTP client once, so that a certificate that cannot be read refuses the whole reload. (At the
+/// start it stops its own job only, as upstream.)
+fn check_clients(config: &Config) -> Result<(), String> {
+    for job in config.jobs() {
+        let options = translate::job(job)?.http;
+        httpclient::Client::new(options)
+            .map_err(|error| format!("scrape job {:?}: {error}", job.job_name))?;
+    }
+    Ok(())
+}
+
+/// How the targets of each job are found.
+fn mechanisms(config: &Config) -> BTreeMap<String, Vec<Mechanism>> {
+    let of_job = |job: &config::ScrapeConfig| {
+        let mut all = Vec::new();
+        if !job.discovery.static_configs.is_empty() {
+            all.push(Mechanism::Static(job.discovery.static_groups()));
+        }
+        all.extend(job.discovery.file.iter().map(|it| {
+            let refresh_interval =
+                Duration::from_millis(u64::try_from(it.refresh_interval_ms).unwrap_or(0));
+            Mechanism::File(discovery::FileOptions { files: it.files.clone(), refresh_interval })
+        }));
+        (job.job_name.clone(), all)
+    };
+    config.jobs().map(of_job).collect()
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// As `/status/runtimeinfo` shows it: `15d`, `1GiB`, `15d or 1GiB`.
+fn retention_text(options: &tsdb::Options) -> String {
+    let mut parts = Vec::new();
+    if 0 < options.retention_ms {
+        parts.push(model::duration::format(options.retention_ms));
+    }
+    if 0 < options.retention_bytes {
+        parts
+            .push(config::size::format(i64::try_from(options.retention_bytes).unwrap_or(i64::MAX)));
+    }
+    parts.join(" or ")
+}

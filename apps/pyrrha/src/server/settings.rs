@@ -1,0 +1,220 @@
+//! The command line, checked and in the types that the parts take.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::flag::Values;
+
+/// What the flags say.
+pub(crate) struct Settings {
+    /// `None`: the zero-config start.
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) listen: Vec<String>,
+    pub(crate) http: httpserver::Options,
+    pub(crate) lifecycle: bool,
+    pub(crate) cors_origin: regexp::Matcher,
+    pub(crate) external_url: String,
+    pub(crate) route_prefix: String,
+    pub(crate) data: PathBuf,
+    pub(crate) database: tsdb::Options,
+    /// Neither flag about retention was given.
+    pub(crate) retention_is_default: bool,
+    pub(crate) engine: promql_engine::Options,
+    pub(crate) queries_max: usize,
+    pub(crate) all: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Reads the flags.
+    ///
+    /// # Errors
+    /// What is wrong with the first value that is.
+    pub(crate) fn new(values: &Values<'_>, zero: bool) -> Result<Self, String> {
+        let listen = match (zero, values.given().contains(&"web.listen-address")) {
+            (true, false) => vec!["127.0.0.1:9090".to_owned()],
+            _ => values.list("web.listen-address"),
+        };
+        let external_url = external_url(values.text("web.external-url"), &listen)?;
+        let features = Features::new(&values.list("enable-feature"));
+        let (database, retention_is_default) = database(values)?;
+        Ok(Self {
+            config_file: (!zero).then(|| values.text("config.file").into()),
+            http: httpserver::Options {
+                connections_max: number(values, "web.max-connections")?,
+                read_timeout: duration(values, "web.read-timeout")?,
+                ..httpserver::Options::default()
+            },
+            lifecycle: values.is_on("web.enable-lifecycle"),
+            cors_origin: regexp::Matcher::new(values.text("web.cors.origin"))
+                .map_err(|error| error.to_string())?,
+            route_prefix: route_prefix(values.text("web.route-prefix"), &external_url),
+            external_url,
+            data: values.text("storage.tsdb.path").into(),
+            database,
+            retention_is_default,
+            engine: promql_engine::Options {
+                lookback_ms: duration_ms(values, "query.lookback-delta")?,
+                samples_max: number(values, "query.max-samples")?,
+                memory_max_bytes: bytes(values, "query.max-bytes")?,
+                timeout: duration(values, "query.timeout")?,
+                threads: std::thread::available_parallelism().map_or(1, usize::from),
+                delayed_name_removal: features.has("promql-delayed-name-removal"),
+                type_and_unit_labels: features.has("type-and-unit-labels"),
+                parser: promql::Options {
+                    experimental_functions: features.has("promql-experimental-functions"),
+                    extended_range_selectors: features.has("promql-extended-range-selectors"),
+                    fill_modifiers: features.has("promql-binop-fill-modifiers"),
+                },
+                ..promql_engine::Options::default()
+            },
+            queries_max: number(values, "query.max-concurrency")?,
+            listen,
+            all: values.all(),
+        })
+    }
+}
+
+/// Retention of a server that says nothing about it.
+pub(crate) const RETENTION_MS_DEFAULT: i64 = config::DEFAULT_RETENTION_MS;
+
+fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
+    let defaults = tsdb::Options::default();
+    let (time, size) = (
+        duration_ms(values, "storage.tsdb.retention.time")?,
+        bytes(values, "storage.tsdb.retention.size")?,
+    );
+    let is_default = time == 0 && size == 0;
+    let block_range_min_ms = duration_ms(values, "storage.tsdb.min-block-duration")?;
+    let retention_ms = if is_default { RETENTION_MS_DEFAULT } else { time };
+    let block_range_max_ms = match values.text("storage.tsdb.max-block-duration") {
+        "" if retention_ms == 0 => BLOCK_RANGE_MAX_MS,
+        "" => (retention_ms / 10).min(BLOCK_RANGE_MAX_MS),
+        _ => duration_ms(values, "storage.tsdb.max-block-duration")?,
+    };
+    let or_default = |given: u64, default: u64| if given == 0 { default } else { given };
+    let options = tsdb::Options {
+        retention_ms,
+        retention_bytes: size,
+        block_range_min_ms,
+        block_range_max_ms: block_range_max_ms.max(block_range_min_ms),
+        wal_segment_bytes: or_default(
+            bytes(values, "storage.tsdb.wal-segment-size")?,
+            defaults.wal_segment_bytes,
+        ),
+        wal_compression: compression(values)?,
+        block_segment_bytes: or_default(
+            bytes(values, "storage.tsdb.max-block-chunk-segment-size")?,
+            defaults.block_segment_bytes,
+        ),
+        lock: !values.is_on("storage.tsdb.no-lockfile"),
+    };
+    Ok((options, is_default))
+}
+
+/// Blocks are never merged to more than 31 days.
+const BLOCK_RANGE_MAX_MS: i64 = 31 * 24 * 3600 * 1000;
+
+fn compression(values: &Values<'_>) -> Result<wal::Compression, String> {
+    match (
+        values.is_on("storage.tsdb.wal-compression"),
+        values.text("storage.tsdb.wal-compression-type"),
+    ) {
+        (false, _) => Ok(wal::Compression::None),
+        (true, "snappy") => Ok(wal::Compression::Snappy),
+        (true, "zstd") => Ok(wal::Compression::Zstd),
+        (true, other) => Err(format!("enum value must be one of snappy,zstd, got '{other}'")),
+    }
+}
+
+fn number<T: std::str::FromStr>(values: &Values<'_>, name: &str) -> Result<T, String> {
+    let text = values.text(name);
+    text.parse().map_err(|_| format!("--{name}: {text:?} is not a number that fits"))
+}
+
+fn duration_ms(values: &Values<'_>, name: &str) -> Result<i64, String> {
+    model::duration::parse(values.text(name)).map_err(|error| format!("--{name}: {error}"))
+}
+
+fn duration(values: &Values<'_>, name: &str) -> Result<Duration, String> {
+    let ms = duration_ms(values, name)?;
+    Ok(Duration::from_millis(u64::try_from(ms).expect("durations are not negative")))
+}
+
+fn bytes(values: &Values<'_>, name: &str) -> Result<u64, String> {
+    let size =
+        config::size::parse(values.text(name)).map_err(|error| format!("--{name}: {error}"))?;
+    u64::try_from(size).map_err(|_| format!("--{name}: a size is not negative"))
+}
+
+/// The names given with `--enable-feature`.
+struct Features(Vec<String>);
+
+/// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
+const FEATURES: [&str; 6] = [
+    "promql-experimental-functions",
+    "promql-extended-range-selectors",
+    "promql-binop-fill-modifiers",
+    "promql-delayed-name-removal",
+    "type-and-unit-labels",
+    "promql-duration-expr",
+];
+
+impl Features {
+    fn new(lists: &[String]) -> Self {
+        let names: Vec<String> =
+            lists.iter().flat_map(|it| it.split(',')).map(str::to_owned).collect();
+        for name in names.iter().filter(|it| !it.is_empty() && !FEATURES.contains(&&it[..])) {
+            tracing::warn!(option = %name, "Unknown option for --enable-feature");
+        }
+        Self(names)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|it| it == name)
+    }
+}
+
+fn external_url(text: &str, listen: &[String]) -> Result<String, String> {
+    if text.is_empty() {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let port = listen.first().and_then(|it| it.rsplit_once(':')).map_or("9090", |it| it.1);
+        return Ok(format!("http://{host}:{port}/"));
+    }
+    let is_quote = |c: char| c == '"' || c == '\'';
+    if text.starts_with(is_quote) || text.ends_with(is_quote) {
+        return Err("parse external URL: URL must not begin or end with quotes".into());
+    }
+    if !text.contains("://") {
+        return Err(format!("parse external URL {text:?}: it has no scheme"));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// One slash in front and none behind; the external URL's path unless given.
+fn route_prefix(given: &str, external_url: &str) -> String {
+    let after_host =
+        external_url.split_once("://").map_or("", |it| it.1).split_once('/').map_or("", |it| it.1);
+    let path = if given.is_empty() { after_host } else { given };
+    match path.trim_matches('/') {
+        "" => String::new(),
+        path => format!("/{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::route_prefix;
+
+    #[test]
+    fn finds_the_prefix() {
+        for (given, url, expected) in [
+            ("", "http://host:9090/", ""),
+            ("", "https://host/prom/", "/prom"),
+            ("/", "https://host/prom", ""),
+            ("x/y/", "http://host", "/x/y"),
+        ] {
+            assert_eq!(route_prefix(given, url), expected);
+        }
+    }
+}

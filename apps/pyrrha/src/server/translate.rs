@@ -1,0 +1,153 @@
+//! From the configuration as the user wrote it to the options that engines take.
+
+use config::{
+    HttpClient, RelabelConfig, ScrapeConfig, ScrapeProtocol, Secret, Tls, TlsVersion,
+    ValidationScheme,
+};
+use httpclient::{Authorization, BasicAuth, HeaderValues, Options, Proxy, Source, TlsOptions};
+use scrape::{Job, Protocol};
+
+/// How to make requests.
+///
+/// # Errors
+/// If the block asks for something that is not there yet.
+pub(crate) fn http(config: &HttpClient) -> Result<Options, String> {
+    if config.oauth2.is_some() {
+        return Err("oauth2 is not supported yet".into());
+    }
+    let of_basic = config.basic_auth.iter().flat_map(|it| &it.refs);
+    let of_header = config.authorization.iter().flat_map(|it| &it.refs);
+    if config.tls.refs.iter().chain(of_basic).chain(of_header).next().is_some() {
+        return Err("cannot use secret ref without manager".into());
+    }
+    let values = |it: &config::Header| {
+        let shown = it.values.iter().cloned().map(Source::Inline);
+        let hidden = it.secrets.iter().map(|it| Source::Inline(it.expose().to_owned()));
+        shown.chain(hidden).chain(it.files.iter().map(|it| Source::File(it.into()))).collect()
+    };
+    let headers = config.headers.iter();
+    Ok(Options {
+        basic_auth: config.basic_auth.as_ref().map(|it| BasicAuth {
+            username: source(&it.username, &it.username_file).unwrap_or_default(),
+            password: source(it.password.expose(), &it.password_file).unwrap_or_default(),
+        }),
+        authorization: config.authorization.as_ref().map(|it| Authorization {
+            kind: it.kind.clone(),
+            credentials: source(it.credentials.expose(), &it.credentials_file).unwrap_or_default(),
+        }),
+        tls: tls(&config.tls),
+        proxy: proxy(&config.proxy),
+        proxy_connect_headers: connect_headers(&config.proxy.connect_header),
+        follow_redirects: config.follow_redirects,
+        http2: config.enable_http2,
+        headers: headers
+            .map(|(name, it)| HeaderValues { name: name.clone(), values: values(it) })
+            .collect(),
+    })
+}
+
+/// The text itself, or the file it stands in; `None` if there is neither.
+fn source(text: &str, file: &str) -> Option<Source> {
+    match (text, file) {
+        ("", "") => None,
+        ("", file) => Some(Source::File(file.into())),
+        (text, _) => Some(Source::Inline(text.to_owned())),
+    }
+}
+
+fn tls(config: &Tls) -> TlsOptions {
+    // What is older than 1.2 is spoken no more; asking for it means "as old as possible".
+    let version = |it: TlsVersion| match it {
+        TlsVersion::Tls10 | TlsVersion::Tls11 | TlsVersion::Tls12 => httpclient::TlsVersion::Tls12,
+        TlsVersion::Tls13 => httpclient::TlsVersion::Tls13,
+    };
+    TlsOptions {
+        ca: source(&config.ca, &config.ca_file),
+        cert: source(&config.cert, &config.cert_file),
+        key: source(config.key.expose(), &config.key_file),
+        server_name: config.server_name.clone(),
+        insecure_skip_verify: config.insecure_skip_verify,
+        min_version: config.min_version.map(version),
+        max_version: config.max_version.map(version),
+    }
+}
+
+fn proxy(config: &config::Proxy) -> Proxy {
+    if config.from_environment {
+        let variable = |upper: &str, lower: &str| {
+            std::env::var(upper).or_else(|_| std::env::var(lower)).unwrap_or_default()
+        };
+        return Proxy::Environment {
+            http: variable("HTTP_PROXY", "http_proxy"),
+            https: variable("HTTPS_PROXY", "https_proxy"),
+            no_proxy: variable("NO_PROXY", "no_proxy"),
+        };
+    }
+    match &config.url[..] {
+        "" => Proxy::None,
+        url => Proxy::Fixed { url: url.to_owned(), no_proxy: config.no_proxy.clone() },
+    }
+}
+
+fn connect_headers(
+    headers: &std::collections::BTreeMap<String, Vec<Secret>>,
+) -> Vec<(String, String)> {
+    let pairs = headers.iter().flat_map(|(name, values)| values.iter().map(move |it| (name, it)));
+    pairs.map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
+}
+
+/// One job of the configuration.
+///
+/// # Errors
+/// What it asks for that is not there yet, with the job's name.
+pub(crate) fn job(config: &ScrapeConfig) -> Result<Job, String> {
+    let named = |text: String| format!("scrape job {}: {text}", model::quote(&config.job_name));
+    let legacy_names = config.validation_scheme == ValidationScheme::Legacy;
+    let rules = |rules: &[RelabelConfig]| {
+        let rules: Result<Vec<_>, String> =
+            rules.iter().map(|it| it.to_rule(legacy_names)).collect();
+        rules.map_err(named)
+    };
+    let size = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
+    Ok(Job {
+        protocols: config.scrape_protocols.iter().copied().filter_map(protocol).collect(),
+        fallback_protocol: config.fallback_scrape_protocol.and_then(protocol),
+        honor_labels: config.honor_labels,
+        honor_timestamps: config.honor_timestamps,
+        track_timestamps_staleness: config.track_timestamps_staleness,
+        metrics_path: config.metrics_path.clone(),
+        scheme: config.scheme.clone(),
+        params: config.params.iter().map(|(name, values)| (name.clone(), values.clone())).collect(),
+        compression: config.enable_compression,
+        limits: scrape::Limits {
+            body_bytes: usize::try_from(config.limits.body_size_bytes).unwrap_or(0),
+            samples: size(config.limits.samples),
+            targets: size(config.limits.targets),
+            labels: size(config.limits.labels),
+            label_name_bytes: size(config.limits.label_name_bytes),
+            label_value_bytes: size(config.limits.label_value_bytes),
+            kept_dropped_targets: size(config.limits.keep_dropped_targets),
+        },
+        legacy_names,
+        escaping: config.escaping_scheme.name().to_owned(),
+        extra_metrics: config.switches.extra_scrape_metrics,
+        relabel: rules(&config.relabel_configs)?,
+        metric_relabel: rules(&config.metric_relabel_configs)?,
+        http: http(&config.http).map_err(named)?,
+        failure_log: Some(config.scrape_failure_log_file.clone())
+            .filter(|it| !it.is_empty())
+            .map(Into::into),
+        ..Job::new(config.job_name.clone(), config.scrape_interval_ms, config.scrape_timeout_ms)
+    })
+}
+
+/// The protobuf format is not spoken yet: it is not offered.
+fn protocol(config: ScrapeProtocol) -> Option<Protocol> {
+    match config {
+        ScrapeProtocol::PrometheusText0_0_4 => Some(Protocol::Text004),
+        ScrapeProtocol::PrometheusText1_0_0 => Some(Protocol::Text100),
+        ScrapeProtocol::OpenMetricsText0_0_1 => Some(Protocol::OpenMetrics001),
+        ScrapeProtocol::OpenMetricsText1_0_0 => Some(Protocol::OpenMetrics100),
+        ScrapeProtocol::PrometheusProto => None,
+    }
+}

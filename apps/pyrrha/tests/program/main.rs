@@ -1,0 +1,10 @@
+//! Tests of the whole program: started as users start it, asked over HTTP, with real programs as peers.
+
+mod api;
+mod bad_input;
+mod crash;
+mod interchange;
+mod promtool;
+mod sample_app;
+mod server;
+mod zero;
