@@ -1,0 +1,152 @@
+//! A load generator: pages of Kubernetes-like series over HTTP, one listener for each peer.
+//!
+//! A page is a template made once; a scrape fills the values in, which depend on the target, the line and
+//! the tick of the interval only, so that every peer reads the same numbers. Of the series 38 % are
+//! constant, 41 % integers that move, 12 % have two decimals and the rest are full-precision doubles.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+
+/// What the generator serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) targets: usize,
+    pub(crate) series: usize,
+    pub(crate) interval_s: u64,
+    /// Percent of the series that are replaced each minute.
+    pub(crate) churn_percent: usize,
+}
+
+/// One listener and what it served.
+pub(crate) struct Served {
+    pub(crate) port: u16,
+    samples: Arc<AtomicU64>,
+}
+
+impl Served {
+    /// Samples served so far.
+    pub(crate) fn samples(&self) -> u64 {
+        self.samples.load(Relaxed)
+    }
+}
+
+/// Opens a listener on loopback that serves `/t/N` for each target, from threads that live as long as
+/// this process.
+pub(crate) fn serve(shape: Shape, templates: &Arc<Vec<Vec<String>>>) -> Result<Served> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let samples = Arc::new(AtomicU64::new(0));
+    let (counted, templates) = (Arc::clone(&samples), Arc::clone(templates));
+    thread::spawn(move || {
+        for stream in listener.incoming().filter_map(Result::ok) {
+            let (counted, templates) = (Arc::clone(&counted), Arc::clone(&templates));
+            thread::spawn(move || answer(stream, shape, &templates, &counted));
+        }
+    });
+    Ok(Served { port, samples })
+}
+
+/// Makes the lines of each target, without values.
+pub(crate) fn templates(shape: Shape) -> Arc<Vec<Vec<String>>> {
+    Arc::new(
+        (0..shape.targets)
+            .map(|target| (0..shape.series).map(|at| line(target, at)).collect())
+            .collect(),
+    )
+}
+
+fn line(target: usize, at: usize) -> String {
+    const NAMES: [&str; 5] = [
+        "http_request_duration_seconds_bucket",
+        "http_requests_total",
+        "container_memory_working_set_bytes",
+        "grpc_server_handled_total",
+        "process_open_connections",
+    ];
+    const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
+    let name = NAMES[at % NAMES.len()];
+    let method = METHODS[at / NAMES.len() % METHODS.len()];
+    format!(
+        "{name}{{cluster=\"prod-eu-west-1\",namespace=\"payments\",service=\"checkout-api-{}\",\
+         version=\"v2.0.3-5f7c9d00\",method=\"{method}\",handler=\"/api/v1/orders/{{id}}/{}\",shard=\"{}\",le=\"0.{}\"",
+        target % 10,
+        at % 40,
+        at / 40,
+        at % 12,
+    )
+}
+
+fn answer(stream: TcpStream, shape: Shape, templates: &[Vec<String>], counted: &AtomicU64) {
+    let Ok(mut out) = stream.try_clone() else { return };
+    let _ = out.set_nodelay(true);
+    let mut input = BufReader::new(stream);
+    let (mut request, mut page, mut head) = (String::new(), Vec::new(), Vec::new());
+    loop {
+        let Some(target) = read_request(&mut input, &mut request) else { return };
+        let Some(lines) = templates.get(target) else { return };
+        page.clear();
+        render(&mut page, lines, target, shape);
+        head.clear();
+        let _ = write!(
+            head,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\r\n",
+            page.len()
+        );
+        if out.write_all(&head).and_then(|()| out.write_all(&page)).is_err() {
+            return;
+        }
+        counted.fetch_add(lines.len() as u64, Relaxed);
+    }
+}
+
+/// Reads a request to its empty line; returns the target that its path names.
+fn read_request(input: &mut BufReader<TcpStream>, line: &mut String) -> Option<usize> {
+    let mut target = None;
+    loop {
+        line.clear();
+        if input.read_line(line).ok()? == 0 {
+            return None;
+        }
+        if let Some(path) = line.strip_prefix("GET /t/") {
+            target = path.split([' ', '?']).next()?.parse().ok();
+        }
+        if line == "\r\n" {
+            return target;
+        }
+    }
+}
+
+fn render(page: &mut Vec<u8>, lines: &[String], target: usize, shape: Shape) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let tick = now / shape.interval_s;
+    for (at, line) in lines.iter().enumerate() {
+        page.extend_from_slice(line.as_bytes());
+        if at % 100 < shape.churn_percent {
+            let _ = write!(page, ",pod=\"{}\"", now / 60);
+        }
+        page.extend_from_slice(b"} ");
+        let seed = mix(target as u64 * 1_000_003 + at as u64);
+        let noise = mix(seed ^ tick);
+        let _ = match at % 100 {
+            0..38 => writeln!(page, "{}", seed % 1000),
+            38..79 => writeln!(page, "{}", tick % 100_000 * (seed % 50) + noise % (seed % 50 + 1)),
+            79..91 => writeln!(page, "{}.{:02}", noise % 1000, noise / 1000 % 100),
+            #[expect(clippy::cast_precision_loss, reason = "any full-precision double will do")]
+            _ => writeln!(page, "{}", noise as f64 / 1e13),
+        };
+    }
+}
+
+/// `splitmix64`: spreads a number over all bits.
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
