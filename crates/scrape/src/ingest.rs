@@ -76,6 +76,8 @@ pub(crate) struct Ingest<'a> {
     ended: Vec<SeriesRef>,
     /// Entries of the cache whose `live` this page has turned: to be turned back if it fails.
     turned: Vec<usize>,
+    /// An old entry without a series has got one.
+    named: bool,
     exposed: LabelsBuilder,
 }
 
@@ -112,6 +114,7 @@ impl<'a> Ingest<'a> {
             rebuild: None,
             ended: Vec::new(),
             turned: Vec::new(),
+            named: false,
             exposed: LabelsBuilder::default(),
         }
     }
@@ -283,8 +286,9 @@ impl<'a> Ingest<'a> {
             return Ok(entry);
         }
         let Some(reference) = entry.series() else {
-            let new = self.new_series(parser, series)?;
-            return Ok(new.unwrap_or(entry));
+            let new = self.new_series(parser, series)?.unwrap_or(entry);
+            self.named |= new.series().is_some();
+            return Ok(new);
         };
         let own_t = series.t.filter(|_| self.job.honor_timestamps);
         entry.live = false;
@@ -449,6 +453,10 @@ impl<'a> Ingest<'a> {
         }
         if let Some(rebuild) = self.rebuild.take() {
             self.replace(rebuild);
+            self.named = true;
+        }
+        if self.named {
+            join_twins(&mut self.cache.entries);
         }
         for series in take(&mut self.ended) {
             end(self.appender, series, self.t);
@@ -480,5 +488,28 @@ impl<'a> Ingest<'a> {
         let shown: HashSet<usize> = self.cache.entries.iter().filter_map(Entry::slot).collect();
         let missing = self.cache.families().age(|slot| shown.contains(&slot));
         self.cache.families_missing = missing;
+    }
+}
+
+/// Gives lines without a series that of an equal line further down, whose sample storage took. The first of
+/// the equal lines is then the series' own and the others are duplicates, as if the first had been taken.
+fn join_twins(entries: &mut [Entry]) {
+    let is_series = |it: &&mut Entry| it.kind == Kind::Series;
+    let mut unnamed: HashMap<u64, u64, foldhash::fast::FixedState> = HashMap::default();
+    for entry in entries.iter_mut().filter(is_series).filter(|it| it.number == 0) {
+        unnamed.insert(entry.hash, 0);
+    }
+    if unnamed.is_empty() {
+        return;
+    }
+    for entry in entries.iter_mut().filter(is_series).filter(|it| it.number != 0) {
+        unnamed.entry(entry.hash).and_modify(|number| *number = entry.number);
+    }
+    let mut first = HashSet::new();
+    for entry in entries.iter_mut().filter(is_series) {
+        if let Some(&number) = unnamed.get(&entry.hash).filter(|it| **it != 0) {
+            entry.number = number;
+            entry.duplicate = !first.insert(entry.hash);
+        }
     }
 }

@@ -124,6 +124,23 @@ fn starts_a_forgotten_series_again() {
 }
 
 #[test]
+fn a_refused_line_is_its_twins_first() {
+    let mut rig = Rig::new(job());
+    let page = "a 1 500\na 1\nb 1\n";
+    rig.page("a 1\nb 1\n", 1000).1.expect("read");
+    rig.page("b 1\n", 2000).1.expect("read");
+    // Refused, so not known yet: the second line is the series' first.
+    rig.page("a 1 500\nb 1\n", 3000).1.expect("read");
+    rig.page(page, 4000).1.expect("read");
+    // Now both lines are known, and the second is a duplicate of the first.
+    let read = rig.page(page, 5000);
+    assert_eq!(read, (Counts { duplicate: 1, out_of_order: 1, ..counts(3, 3, 0) }, Ok(())));
+    rig.page("a 1\nb 1\n", 6000).1.expect("read");
+    let a = ["1@1000", "stale@2000", "1@4000", "stale@5000", "1@6000"].join(" ");
+    assert!(rig.dump().starts_with(&format!("{{__name__=\"a\"}} {a}\n")), "{}", rig.dump());
+}
+
+#[test]
 fn drops_renames_and_limits() {
     let mut job = job();
     let drop_go = Rule {
