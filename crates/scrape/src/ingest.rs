@@ -381,11 +381,21 @@ impl<'a> Ingest<'a> {
     fn appended(&mut self, result: Result<(), AppendError>) -> Result<bool, Failure> {
         let counter = match result {
             Ok(()) => return Ok(true),
-            Err(AppendError::InvalidLabels(why)) => return Err(Failure::Page(why)),
+            Err(
+                error @ (AppendError::InvalidLabels(_)
+                | AppendError::InvalidHistogram(_)
+                | AppendError::HistogramsUnsupported
+                | AppendError::StartOutOfOrder
+                | AppendError::StartNotBeforeSample),
+            ) => return Err(Failure::Page(error.to_string())),
             Err(AppendError::OutOfOrder | AppendError::UnknownSeries) => {
                 &mut self.counts.out_of_order
             }
-            Err(AppendError::Duplicate { .. }) => &mut self.counts.duplicate,
+            Err(
+                AppendError::Duplicate { .. }
+                | AppendError::DuplicateOfHistogram { .. }
+                | AppendError::DuplicateHistogram,
+            ) => &mut self.counts.duplicate,
             Err(AppendError::OutOfBounds | AppendError::TooOld) => &mut self.counts.out_of_bounds,
             Err(AppendError::Limit(_)) => &mut self.counts.limited,
         };
