@@ -13,7 +13,7 @@
 //! Costs: writing allocates nothing in the steady state; 10 bytes a sample before compression.
 //! Reading copies a record once if it is compressed or fragmented and never otherwise.
 //!
-//! Not here: what records mean to series (`tsdb`), native histogram bodies (kept as they are).
+//! Not here: what records mean to series (`tsdb`).
 
 pub mod checkpoint;
 mod metrics;

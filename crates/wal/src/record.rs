@@ -1,13 +1,24 @@
-//! What records hold: series, samples, tombstones, exemplars, metadata.
+//! What records hold: series, samples, histograms, tombstones, exemplars, metadata, markers.
 //!
-//! A record is a type byte and a body of entries of that type. Encoders append to a buffer that starts
-//! with [`start`]; decoders walk the entries and hand each to a closure. Bodies of native histograms are
-//! recognised by their type and passed over.
+//! A record is a type byte and a body of entries of that type. Encoders of one entry append to a buffer
+//! that starts with [`start`]; encoders of a whole record empty it themselves. Decoders walk the entries
+//! and hand each to a closure; a float costs no allocation.
+
+mod fields;
+mod histograms;
+mod samples;
 
 use std::fmt;
 
-use model::{Labels, Metadata, MetricType, SeriesRef};
-use stdx::varint::{put_i64, put_u64, take_i64, take_u64};
+use model::{FloatHistogram, Histogram, Labels, Metadata, MetricType, SeriesRef};
+use stdx::varint::{put_i64, put_u64};
+
+use fields::{
+    put_base, put_bytes, put_labels, take_8, take_base, take_byte, take_bytes, take_float,
+    take_labels, take_signed, take_unsigned,
+};
+pub use histograms::{HistogramBody, RefHistogram, histograms, put_histograms, put_histograms_v2};
+pub use samples::{RefSample, put_samples, put_samples_v2, samples, samples_v2};
 
 /// What a record holds; its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,17 +83,6 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// One float in the log.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RefSample {
-    /// Its series.
-    pub series: SeriesRef,
-    /// Milliseconds since the epoch.
-    pub t: i64,
-    /// The value.
-    pub v: f64,
-}
-
 /// A deleted range of a series, closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tombstone {
@@ -92,6 +92,15 @@ pub struct Tombstone {
     pub mint: i64,
     /// Last deleted time.
     pub maxt: i64,
+}
+
+/// Where the out-of-order samples of a series logged so far were mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MmapMarker {
+    /// Its series.
+    pub series: SeriesRef,
+    /// The last chunk written: number of the head chunk file above 32 bits of offset. 0 if none was.
+    pub chunk: u64,
 }
 
 /// One exemplar in the log.
@@ -113,6 +122,29 @@ pub fn split(record: &[u8]) -> Option<(Kind, &[u8])> {
     let (first, body) = record.split_first()?;
     let kind = KINDS.get(usize::from(*first).checked_sub(1)?)?;
     Some((*kind, body))
+}
+
+/// Decodes a record for its errors only; one of an unknown type has none.
+///
+/// # Errors
+/// As the decoder of its kind.
+pub fn check(record: &[u8]) -> Result<(), DecodeError> {
+    let Some((kind, body)) = split(record) else { return Ok(()) };
+    match kind {
+        Kind::Series => series(body, |_, _| ()),
+        Kind::Samples => samples(body, |_| ()),
+        Kind::Tombstones => tombstones(body, |_| ()),
+        Kind::Exemplars => exemplars(body, |_| ()),
+        Kind::MmapMarkers => mmap_markers(body, |_| ()),
+        Kind::Metadata => metadata(body, |_, _| ()),
+        Kind::SamplesV2 => samples_v2(body, |_, _| ()),
+        Kind::Histograms | Kind::CustomHistograms | Kind::HistogramsV2 => {
+            histograms(kind, body, |_: RefHistogram<Histogram>| ()).map(drop)
+        }
+        Kind::FloatHistograms | Kind::CustomFloatHistograms | Kind::FloatHistogramsV2 => {
+            histograms(kind, body, |_: RefHistogram<FloatHistogram>| ()).map(drop)
+        }
+    }
 }
 
 /// Begins a record in `out`, which is emptied.
@@ -139,60 +171,6 @@ pub fn series(mut body: &[u8], mut each: impl FnMut(SeriesRef, Labels)) -> Resul
     Ok(())
 }
 
-/// Writes a whole samples record; `samples` must not be empty.
-pub fn put_samples(out: &mut Vec<u8>, samples: impl IntoIterator<Item = RefSample>) {
-    start(Kind::Samples, out);
-    let mut base = None;
-    for RefSample { series, t, v } in samples {
-        let (base_ref, base_t) = *base.get_or_insert_with(|| put_base(out, series, t));
-        put_i64(out, series.0.wrapping_sub(base_ref).cast_signed());
-        put_i64(out, t.wrapping_sub(base_t));
-        out.extend_from_slice(&v.to_bits().to_be_bytes());
-    }
-}
-
-/// Walks a samples record.
-///
-/// # Errors
-/// As [`series`].
-pub fn samples(mut body: &[u8], mut each: impl FnMut(RefSample)) -> Result<(), DecodeError> {
-    if body.is_empty() {
-        return Ok(());
-    }
-    let (base_ref, base_t) = take_base(&mut body)?;
-    while !body.is_empty() {
-        let series = SeriesRef(base_ref.wrapping_add_signed(take_signed(&mut body)?));
-        let t = base_t.wrapping_add(take_signed(&mut body)?);
-        each(RefSample { series, t, v: take_float(&mut body)? });
-    }
-    Ok(())
-}
-
-/// Walks a record of samples with start timestamps; those are passed over.
-///
-/// # Errors
-/// As [`series`].
-pub fn samples_v2(mut body: &[u8], mut each: impl FnMut(RefSample)) -> Result<(), DecodeError> {
-    if body.is_empty() {
-        return Ok(());
-    }
-    let mut series = take_signed(&mut body)?.cast_unsigned();
-    let first_t = take_signed(&mut body)?;
-    take_signed(&mut body)?;
-    each(RefSample { series: SeriesRef(series), t: first_t, v: take_float(&mut body)? });
-    while !body.is_empty() {
-        series = series.wrapping_add_signed(take_signed(&mut body)?);
-        let t = first_t.wrapping_add(take_signed(&mut body)?);
-        let (marker, rest) = body.split_first().ok_or(SHORT)?;
-        body = rest;
-        if 1 < *marker {
-            take_signed(&mut body)?;
-        }
-        each(RefSample { series: SeriesRef(series), t, v: take_float(&mut body)? });
-    }
-    Ok(())
-}
-
 /// Appends an entry to a tombstones record.
 pub fn put_tombstone(out: &mut Vec<u8>, it: Tombstone) {
     out.extend_from_slice(&it.series.0.to_be_bytes());
@@ -209,6 +187,24 @@ pub fn tombstones(mut body: &[u8], mut each: impl FnMut(Tombstone)) -> Result<()
         let series = SeriesRef(u64::from_be_bytes(take_8(&mut body)?));
         let mint = take_signed(&mut body)?;
         each(Tombstone { series, mint, maxt: take_signed(&mut body)? });
+    }
+    Ok(())
+}
+
+/// Appends an entry to a record of markers.
+pub fn put_mmap_marker(out: &mut Vec<u8>, it: MmapMarker) {
+    out.extend_from_slice(&it.series.0.to_be_bytes());
+    out.extend_from_slice(&it.chunk.to_be_bytes());
+}
+
+/// Walks a record of markers.
+///
+/// # Errors
+/// As [`series`].
+pub fn mmap_markers(mut body: &[u8], mut each: impl FnMut(MmapMarker)) -> Result<(), DecodeError> {
+    while !body.is_empty() {
+        let series = SeriesRef(u64::from_be_bytes(take_8(&mut body)?));
+        each(MmapMarker { series, chunk: u64::from_be_bytes(take_8(&mut body)?) });
     }
     Ok(())
 }
@@ -278,9 +274,8 @@ pub fn metadata(
 ) -> Result<(), DecodeError> {
     while !body.is_empty() {
         let series = SeriesRef(take_unsigned(&mut body)?);
-        let (kind, rest) = body.split_first().ok_or(SHORT)?;
-        body = rest;
-        let kind = METRIC_TYPES.get(usize::from(*kind)).copied().unwrap_or_default();
+        let kind =
+            METRIC_TYPES.get(usize::from(take_byte(&mut body)?)).copied().unwrap_or_default();
         let mut read = Metadata { kind, ..Metadata::default() };
         for _ in 0..take_unsigned(&mut body)? {
             let name = take_bytes(&mut body)?;
@@ -294,68 +289,4 @@ pub fn metadata(
         each(series, read);
     }
     Ok(())
-}
-
-const SHORT: DecodeError = DecodeError { rule: "record ends within an entry" };
-
-fn put_base(out: &mut Vec<u8>, series: SeriesRef, t: i64) -> (u64, i64) {
-    out.extend_from_slice(&series.0.to_be_bytes());
-    out.extend_from_slice(&t.to_be_bytes());
-    (series.0, t)
-}
-
-fn take_base(body: &mut &[u8]) -> Result<(u64, i64), DecodeError> {
-    Ok((u64::from_be_bytes(take_8(body)?), i64::from_be_bytes(take_8(body)?)))
-}
-
-fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
-    put_u64(out, labels.len() as u64);
-    for (name, value) in labels.iter_bytes() {
-        put_bytes(out, name);
-        put_bytes(out, value);
-    }
-}
-
-/// Label text that is not UTF-8 (written by a program that did not check) has its bad bytes replaced.
-fn take_labels(body: &mut &[u8]) -> Result<Labels, DecodeError> {
-    let n = take_unsigned(body)?;
-    let mut pairs = Vec::with_capacity(usize::try_from(n).unwrap_or(0).min(64));
-    for _ in 0..n {
-        let name = String::from_utf8_lossy(take_bytes(body)?);
-        pairs.push((name, String::from_utf8_lossy(take_bytes(body)?)));
-    }
-    if pairs.is_sorted_by(|a, b| a.0 < b.0) {
-        return Ok(Labels::from_sorted(pairs.iter().map(|(name, value)| (&**name, &**value))));
-    }
-    Ok(Labels::from_pairs(pairs))
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_u64(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn take_bytes<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let len = usize::try_from(take_unsigned(body)?).map_err(|_| SHORT)?;
-    let (bytes, rest) = body.split_at_checked(len).ok_or(SHORT)?;
-    *body = rest;
-    Ok(bytes)
-}
-
-fn take_8(body: &mut &[u8]) -> Result<[u8; 8], DecodeError> {
-    let (bytes, rest) = body.split_first_chunk().ok_or(SHORT)?;
-    *body = rest;
-    Ok(*bytes)
-}
-
-fn take_float(body: &mut &[u8]) -> Result<f64, DecodeError> {
-    Ok(f64::from_bits(u64::from_be_bytes(take_8(body)?)))
-}
-
-fn take_signed(body: &mut &[u8]) -> Result<i64, DecodeError> {
-    take_i64(body).ok_or(SHORT)
-}
-
-fn take_unsigned(body: &mut &[u8]) -> Result<u64, DecodeError> {
-    take_u64(body).ok_or(SHORT)
 }

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use full_disk::FullDisk;
-use model::{Labels, Metadata, MetricType, SeriesRef};
+use model::{Labels, Metadata, SeriesRef};
 use proptest::prelude::*;
 use stdx::{Directory, SystemClock, SystemDirectory};
-use wal::record::{self, Kind, RefExemplar, RefSample, Tombstone};
+use wal::record::{self, Kind, RefSample};
 use wal::{Compression, Metrics, Options, ReadError, Reader, Writer, checkpoint, repair, segment};
 
 const T: i64 = 1_700_000_000_000;
@@ -89,54 +89,6 @@ fn writes_known_bytes() {
     );
 }
 
-#[test]
-fn reads_samples_with_start_timestamps() {
-    let bytes =
-        hex("0b  02 80a0abfef962 e083aafef962 3ff0000000000000  02 b0ea01 01 4000000000000000
-         00 b0ea01 00 4000000000000000");
-    let (kind, body) = record::split(&bytes).expect("known");
-    let mut read = Vec::new();
-    record::samples_v2(body, |it| read.push((it.series.0, it.t, it.v))).expect("decodes");
-    assert_eq!(
-        (kind, read),
-        (Kind::SamplesV2, vec![(1, T, 1.0), (2, T + 15_000, 2.0), (2, T + 15_000, 2.0)])
-    );
-}
-
-#[test]
-fn every_kind_comes_back() {
-    let stone = Tombstone { series: SeriesRef(3), mint: i64::MIN, maxt: i64::MAX };
-    let mut out = Vec::new();
-    record::start(Kind::Tombstones, &mut out);
-    record::put_tombstone(&mut out, stone);
-    let mut read = Vec::new();
-    record::tombstones(&out[1..], |it| read.push(it)).expect("decodes");
-    assert_eq!(read, [stone]);
-
-    let exemplar = RefExemplar {
-        series: SeriesRef(9),
-        t: T,
-        v: 0.5,
-        labels: Labels::from_pairs([("trace_id", "abc")]),
-    };
-    let earlier = RefExemplar { series: SeriesRef(2), t: T - 1, ..exemplar.clone() };
-    record::put_exemplars(&mut out, &[exemplar.clone(), earlier.clone()]);
-    let mut read = Vec::new();
-    record::exemplars(&out[1..], |it| read.push(it)).expect("decodes");
-    assert_eq!(read, [exemplar, earlier]);
-
-    let metadata = Metadata {
-        kind: MetricType::Counter,
-        unit: "seconds".to_owned(),
-        help: "Help.".to_owned(),
-    };
-    record::start(Kind::Metadata, &mut out);
-    record::put_metadata(&mut out, SeriesRef(7), &metadata);
-    let mut read = Vec::new();
-    record::metadata(&out[1..], |series, it| read.push((series.0, it))).expect("decodes");
-    assert_eq!(read, [(7, metadata)]);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -177,16 +129,6 @@ proptest! {
         all.extend_from_slice(&bytes);
         std::fs::write(dir.path().join("wal/00000000"), all).expect("writes");
         let _ = read_all(&directory, "wal");
-        let Some((kind, body)) = record::split(&bytes) else { return Ok(()) };
-        let _ = match kind {
-            Kind::Series => record::series(body, |_, _| ()),
-            Kind::Samples => record::samples(body, |_| ()),
-            Kind::SamplesV2 => record::samples_v2(body, |_| ()),
-            Kind::Tombstones => record::tombstones(body, |_| ()),
-            Kind::Exemplars => record::exemplars(body, |_| ()),
-            Kind::Metadata => record::metadata(body, |_, _| ()),
-            _ => Ok(()),
-        };
     }
 }
 
@@ -284,6 +226,7 @@ fn a_checkpoint_keeps_what_is_needed() {
             last,
             keep: &|series| series.0 == 2,
             mint: T + 10,
+            start_times: false,
             options: Options::default(),
             clock: Arc::new(SystemClock::default()),
         };

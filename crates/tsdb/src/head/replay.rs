@@ -257,7 +257,7 @@ impl<'a> Replay<'a> {
         match kind {
             Kind::Series => record::series(body, |series, labels| self.series(series.0, &labels)),
             Kind::Samples => record::samples(body, |it| self.sample(it)),
-            Kind::SamplesV2 => record::samples_v2(body, |it| self.sample(it)),
+            Kind::SamplesV2 => record::samples_v2(body, |it, _| self.sample(it)),
             Kind::Tombstones => {
                 record::tombstones(body, |it| self.last_ref = self.last_ref.max(it.series.0))
             }

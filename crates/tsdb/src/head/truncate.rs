@@ -98,6 +98,7 @@ impl Head {
             last,
             keep: &keep,
             mint,
+            start_times: false,
             options: self.wal_options,
             clock: Arc::clone(&self.clock),
         };
