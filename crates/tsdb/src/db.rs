@@ -12,6 +12,7 @@ use storage::{Appendable, Appender, Querier, Queryable, ReadError};
 
 use crate::blocks::Blocks;
 use crate::head::{Head, HeadQuerier, Replayed, Setup, WAL_FOLDER};
+use crate::memory::{Memory, MemoryStatus};
 use crate::metrics::{self, Metrics};
 use crate::retention::{self, Retention};
 use crate::sync::lock;
@@ -77,6 +78,7 @@ impl Db {
             directory,
             clock,
             metrics,
+            memory: Arc::new(Memory::new(options.memory_limit_bytes, registry)),
             min_valid: i64::MIN,
             read_only: false,
         };
@@ -103,6 +105,7 @@ impl Db {
             directory,
             clock,
             metrics,
+            memory: Arc::default(),
             min_valid: i64::MIN,
             read_only: true,
         };
@@ -139,6 +142,19 @@ impl Db {
     /// Bytes of memory of the head's series: records, labels as numbers, open chunks.
     pub fn series_bytes(&self) -> u64 {
         self.inner.head.heap_bytes()
+    }
+
+    /// Takes note of the bytes of memory that the process takes: to be called some times a second. When they
+    /// near the limit, open chunks are written out, which may take seconds, and new series are rationed.
+    pub fn observe_memory(&self, used: u64) {
+        if self.inner.head.memory.observe(used) {
+            self.inner.head.write_out();
+        }
+    }
+
+    /// How memory stands against its limit.
+    pub fn memory(&self) -> MemoryStatus {
+        self.inner.head.memory.status()
     }
 
     /// Does at once what the maintenance thread does each minute: turns the head into blocks if it is old

@@ -22,6 +22,7 @@ mod select;
 mod series;
 mod stats;
 mod truncate;
+mod write_out;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use stdx::{Clock, Directory};
 
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sync::{lock, read};
 
@@ -46,6 +48,7 @@ pub(crate) struct Head {
     directory: Arc<dyn Directory>,
     clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) memory: Arc<Memory>,
     /// Range of the blocks written from here.
     pub(crate) chunk_range_ms: i64,
     wal_options: wal::Options,

@@ -46,6 +46,7 @@ pub mod dump;
 mod error;
 mod head;
 pub mod list;
+mod memory;
 mod metrics;
 mod options;
 pub mod plan;
@@ -56,5 +57,6 @@ mod sync;
 
 pub use db::Db;
 pub use error::OpenError;
+pub use memory::MemoryStatus;
 pub use options::{BLOCK_RANGE_MS_DEFAULT, Options};
 pub use stats::{Stat, Stats};

@@ -20,6 +20,8 @@ pub struct Options {
     pub wal_compression: wal::Compression,
     /// Size at which a chunk file of a block ends.
     pub block_segment_bytes: u64,
+    /// Bytes that the process may take; near it new series are refused. 0 is no limit.
+    pub memory_limit_bytes: u64,
     /// Take the `lock` file, so that no second process writes the same directory.
     pub lock: bool,
 }
@@ -35,6 +37,7 @@ impl Default for Options {
             wal_segment_bytes: wal::SEGMENT_BYTES_DEFAULT,
             wal_compression: wal::Compression::Snappy,
             block_segment_bytes: 512 << 20,
+            memory_limit_bytes: 0,
             lock: true,
         }
     }

@@ -200,6 +200,11 @@ impl Head {
             }
             is_complete.then(|| index.generation())
         };
+        if !self.memory.admit(labels.get("job").unwrap_or_default()) {
+            return Err(AppendError::Limit(
+                "new series are refused: the process nears its memory limit".to_owned(),
+            ));
+        }
         let mut index = write(&self.index);
         if is_complete != Some(index.generation()) {
             index.make_key(labels, key);

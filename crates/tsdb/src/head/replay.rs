@@ -23,6 +23,7 @@ use super::index::{Index, Key};
 use super::isolation::Isolation;
 use super::series::{Finished, Pages, page_of};
 use super::{Head, WAL_FOLDER};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sync::lock;
 use crate::{OpenError, Options};
@@ -45,6 +46,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) memory: Arc<Memory>,
     /// Blocks hold what is older.
     pub(crate) min_valid: i64,
     /// Repair nothing, write nothing.
@@ -101,6 +103,7 @@ impl Head {
             directory: Arc::clone(&setup.directory),
             clock: Arc::clone(&setup.clock),
             metrics: setup.metrics.clone(),
+            memory: Arc::clone(&setup.memory),
             chunk_range_ms: block_range_min_ms,
             wal_options: wal::Options {
                 segment_bytes: wal_segment_bytes,

@@ -116,6 +116,11 @@ impl Page {
         self.n_open += 1;
     }
 
+    /// Counts an open chunk that was finished with none in its place.
+    pub(crate) fn count_closed(&mut self) {
+        self.n_open -= 1;
+    }
+
     /// Says that a series here has a sample at `t`.
     pub(crate) fn widen(&mut self, t: i64) {
         self.maxt = self.maxt.max(Some(t));
