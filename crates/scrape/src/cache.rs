@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Series,
     /// A sample that relabelling drops.
     Dropped,
+    /// A sample of a series that the database had no room for.
+    Refused,
     /// Help, type (which one), unit or comment, about the family in the slot [`Entry::slot`].
     Line(Option<MetricType>),
 }

@@ -68,6 +68,8 @@ pub(crate) struct Ingest<'a> {
     /// The scrape's time.
     t: i64,
     pub(crate) counts: Counts,
+    /// Why a limit refused a sample, if one did.
+    pub(crate) refusal: Option<String>,
     /// Whether entries of the cache tell anything about this page.
     comparable: bool,
     over_limit: bool,
@@ -109,6 +111,7 @@ impl<'a> Ingest<'a> {
             appender,
             t,
             counts: Counts::default(),
+            refusal: None,
             comparable: false,
             over_limit: false,
             rebuild: None,
@@ -253,7 +256,7 @@ impl<'a> Ingest<'a> {
         let (hash, len) = (hash(series.raw), series.raw.len());
         let found = self
             .find(hash, len, *at)
-            .filter(|it| matches!(self.cache.entries[*it].kind, Kind::Series | Kind::Dropped));
+            .filter(|it| !matches!(self.cache.entries[*it].kind, Kind::Line(_)));
         if let Some(found) = found {
             let old = self.cache.entries[found];
             *at = if old.seen { *at } else { found + 1 };
@@ -283,6 +286,14 @@ impl<'a> Ingest<'a> {
     ) -> Result<Entry, Failure> {
         if entry.kind == Kind::Dropped {
             self.counts.scraped += 1;
+            return Ok(entry);
+        }
+        if entry.kind == Kind::Refused && 0 < self.counts.limited {
+            // There is no room for another either: its labels are not worth reading.
+            self.counts.scraped += 1;
+            self.counts.kept += 1;
+            self.counts.limited += 1;
+            self.is_over_limit();
             return Ok(entry);
         }
         let Some(reference) = entry.series() else {
@@ -360,6 +371,9 @@ impl<'a> Ingest<'a> {
                 rebuild.series.insert(entry.hash, reference.0);
             }
         }
+        if matches!(appended, Err(AppendError::Limit(_))) {
+            entry.kind = Kind::Refused;
+        }
         entry.live = self.appended(appended.map(|_| ()))? && self.wants_marker(own_t);
         if entry.number != 0 {
             self.counts.added += 1;
@@ -397,7 +411,10 @@ impl<'a> Ingest<'a> {
                 | AppendError::DuplicateHistogram,
             ) => &mut self.counts.duplicate,
             Err(AppendError::OutOfBounds | AppendError::TooOld) => &mut self.counts.out_of_bounds,
-            Err(AppendError::Limit(_)) => &mut self.counts.limited,
+            Err(AppendError::Limit(why)) => {
+                self.refusal = Some(why);
+                &mut self.counts.limited
+            }
         };
         *counter += 1;
         Ok(false)

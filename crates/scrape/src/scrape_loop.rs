@@ -187,7 +187,7 @@ impl Loop {
         t: i64,
     ) {
         let mut appender = self.context.appendable.appender();
-        let (mut counts, mut error) = (Counts::default(), None);
+        let (mut counts, mut error, mut refusal) = (Counts::default(), None, None);
         match fetched {
             Ok(format) => {
                 let format = format.unwrap_or(TextFormat::Prometheus);
@@ -201,7 +201,7 @@ impl Loop {
                     t,
                 );
                 let read = ingest.page(body, format);
-                counts = ingest.counts;
+                (counts, refusal) = (ingest.counts, ingest.refusal.take());
                 self.count(&counts, read.as_ref().err());
                 if let Err(failure) = read {
                     error = Some(failure.to_string());
@@ -231,7 +231,9 @@ impl Loop {
         report::append(&mut *appender, &mut self.cache, &self.job.job, &self.target, &report, t);
         let error = error.or(self.commit(appender));
         let health = if error.is_none() { Health::Up } else { Health::Down };
-        let error = error.unwrap_or_default();
+        // A scrape that lacks new series is a good one for all others, so it is marked and not failed.
+        let refused = refusal.map(|why| format!("{} samples dropped: {why}", counts.limited));
+        let error = error.or(refused).unwrap_or_default();
         *self.status.last() =
             LastScrape { health, error, t: Some(t), duration_s: report.duration_s };
     }

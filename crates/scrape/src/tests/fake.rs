@@ -19,6 +19,8 @@ pub(crate) struct Fake(Arc<Mutex<Data>>);
 struct Data {
     /// Series `n` is at `n - 1`.
     series: Vec<(Labels, Samples)>,
+    /// How many series there may be; `None` is no limit.
+    room: Option<usize>,
 }
 
 impl Fake {
@@ -52,6 +54,11 @@ impl Fake {
         all.sort_unstable();
         let text = |v: f64| if is_stale_nan(v) { "stale".to_owned() } else { v.to_string() };
         all.into_iter().map(|(t, bits)| (t, text(f64::from_bits(bits)))).collect()
+    }
+
+    /// Refuses further series once there are so many.
+    pub(crate) fn set_room(&self, room: usize) {
+        self.0.lock().expect("whole").room = Some(room);
     }
 
     /// Forgets a series, as the database does when it was quiet for long.
@@ -97,13 +104,18 @@ impl Appender for Batch {
 
     fn append(&mut self, labels: &Labels, t: i64, v: f64) -> Result<SeriesRef, AppendError> {
         let find = |data: &Data| data.series.iter().position(|(it, _)| it == labels);
-        let at = find(&self.before).unwrap_or_else(|| {
-            let mut data = self.fake.0.lock().expect("whole");
+        let found = find(&self.before);
+        let mut data = self.fake.0.lock().expect("whole");
+        if found.is_none() && data.room.is_some_and(|room| room <= data.series.len()) {
+            return Err(AppendError::Limit("no room".into()));
+        }
+        let at = found.unwrap_or_else(|| {
             data.series.push((labels.clone(), Vec::new()));
             self.before.series.push((labels.clone(), Vec::new()));
             assert_eq!(data.series.len(), self.before.series.len(), "one batch at a time");
             data.series.len() - 1
         });
+        drop(data);
         let series = SeriesRef(at as u64 + 1);
         self.append_ref(series, t, v).map(|()| series)
     }

@@ -167,6 +167,30 @@ fn drops_renames_and_limits() {
 }
 
 #[test]
+fn goes_on_with_what_there_is_room_for() {
+    let mut rig = Rig::new(job());
+    rig.page("a 1\n", 1000).1.expect("read");
+    rig.fake.set_room(1);
+    let page = "a 2\nb 1\nc 1\nd{x=\"1\",x=\"2\"} 1\n";
+    let read = rig.page("a 2\nb 1\nc 1\n", 2000);
+    assert_eq!(read, (Counts { limited: 2, ..counts(3, 3, 0) }, Ok(())));
+    let read = rig.page("a 3\nb 2\nc 2\n", 3000);
+    assert_eq!(read, (Counts { limited: 2, ..counts(3, 3, 0) }, Ok(())));
+    rig.fake.set_room(2);
+    let read = rig.page("a 4\nb 3\nc 3\n", 4000);
+    assert_eq!(read, (Counts { limited: 1, ..counts(3, 3, 1) }, Ok(())));
+    rig.fake.set_room(9);
+    assert_eq!(rig.page("a 5\nb 4\nc 4\n", 5000), (counts(3, 3, 1), Ok(())));
+    // A line that is no series is one with room or without.
+    rig.page(page, 6000).1.expect_err("twice the same name");
+    assert_eq!(
+        rig.dump(),
+        "{__name__=\"a\"} 1@1000 2@2000 3@3000 4@4000 5@5000 stale@6000\n\
+         {__name__=\"b\"} 3@4000 4@5000 stale@6000\n{__name__=\"c\"} 4@5000 stale@6000\n"
+    );
+}
+
+#[test]
 fn counts_what_storage_refuses() {
     let mut rig = Rig::new(job());
     let page = "a 1\na 2\nb 1 500\nb 2 600\nfar 1 9999999\n";
