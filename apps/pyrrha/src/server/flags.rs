@@ -74,6 +74,12 @@ pub(crate) const FLAGS: &[Flag] = &[
         "Maximum number of samples a single query can load into memory.",
     ),
     value("query.max-bytes", "1GB", "Maximum memory a single query can take. (Pyrrha's own.)"),
+    value(
+        "memory.limit",
+        "",
+        "Memory that the process may take, e.g. 2GB: near it new series are refused; 0 is no limit. Default: 80 % of \
+         the machine's, or of the control group's. (Pyrrha's own.)",
+    ),
     list("enable-feature", "", "Comma separated feature names to enable. Can be repeated."),
     value(
         "log.level",

@@ -6,6 +6,7 @@
 
 mod facts;
 mod flags;
+mod memory;
 mod reload;
 mod settings;
 mod translate;
@@ -117,6 +118,10 @@ async fn run(settings: Settings) -> ExitCode {
 
     let code = match open(&settings, &reloader, &config, &clock, &registry).await {
         Ok(db) => {
+            let memory = memory::Watch::start(Arc::clone(&db));
+            if let Err(error) = &memory {
+                tracing::error!(%error, "memory is not watched, so its limit does not hold");
+            }
             reloader.start(Arc::clone(&db), Arc::clone(&engine), Arc::clone(&clock), &registry);
             reloader.apply(config, &api).await;
             let scrape = reloader.scrape().expect("it was started");
@@ -128,6 +133,7 @@ async fn run(settings: Settings) -> ExitCode {
             serve_until_told(&mut received, &mut reloader, &api).await;
             api.set_stopping();
             reloader.shutdown().await;
+            drop(memory);
             close(db).await
         }
         Err(error) => {

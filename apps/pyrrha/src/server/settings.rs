@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::memory;
 use crate::flag::Values;
 
 /// What the flags say.
@@ -107,6 +108,10 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
             bytes(values, "storage.tsdb.max-block-chunk-segment-size")?,
             defaults.block_segment_bytes,
         ),
+        memory_limit_bytes: match values.text("memory.limit") {
+            "" => memory::default_limit(),
+            _ => bytes(values, "memory.limit")?,
+        },
         lock: !values.is_on("storage.tsdb.no-lockfile"),
     };
     Ok((options, is_default))

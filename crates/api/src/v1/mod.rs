@@ -43,6 +43,7 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
         .route("/status/runtimeinfo", get(status::runtime))
         .route("/status/buildinfo", get(status::build))
         .route("/status/tsdb", get(status::tsdb))
+        .route("/status/memory", get(status::memory))
         .layer(ready)
         .layer(from_fn_with_state(Arc::clone(api), cors))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -101,6 +101,19 @@ pub(crate) async fn tsdb(State(api): State<Arc<Api>>, params: Params) -> Result<
     }))
 }
 
+/// Ours: how memory stands against its limit, and which jobs are refused new series.
+pub(crate) async fn memory(State(api): State<Arc<Api>>) -> Result<Success, ApiError> {
+    let status = super::parts(&api)?.db.memory();
+    Ok(Success::new(|out| {
+        let mut object = json::Object::new(out);
+        object.raw("limit", status.limit).raw("used", status.used).raw("scarce", status.is_pressed);
+        json::array(object.key("refused"), &status.refused, |out, (job, n)| {
+            json::Object::new(out).string("job", job).raw("value", n).end();
+        });
+        object.end();
+    }))
+}
+
 fn counts(out: &mut Vec<u8>, list: &[Stat]) {
     json::array(out, list, |out, stat| {
         json::Object::new(out).string("name", &stat.name).raw("value", stat.value).end();

@@ -1,0 +1,111 @@
+//! How much memory this process takes, and how much it may.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Memory is looked at so often: what a flood of new series takes meanwhile is a percent or two of a small limit.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Share of the machine's, or the control group's, memory that is the limit unless told otherwise.
+const DEFAULT_PERCENT: u64 = 80;
+
+/// Tells the database what the process takes, until it is dropped.
+pub(super) struct Watch {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Starts watching.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub(super) fn start(db: Arc<tsdb::Db>) -> std::io::Result<Self> {
+        let (stop, stopped) = channel();
+        let thread = std::thread::Builder::new().name("memory".into()).spawn(move || {
+            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                db.observe_memory(anonymous_bytes());
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // If it panicked it has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Resident bytes that no file backs: mapped files are the kernel's to take back. 0 if the kernel does not say.
+fn anonymous_bytes() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = statm.split_whitespace().skip(1).map(|it| it.parse::<u64>().unwrap_or(0));
+    let (resident, shared) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    resident.saturating_sub(shared) * rustix::param::page_size() as u64
+}
+
+/// The limit of a process that is not told one; 0, none, if the kernel does not say what there is.
+pub(super) fn default_limit() -> u64 {
+    let machine = meminfo_total(&fs::read_to_string("/proc/meminfo").unwrap_or_default());
+    let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let read = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let group = cgroup_files(&cgroups).iter().filter_map(|it| read(it)).min();
+    let limit = group.into_iter().chain(machine).min().unwrap_or(0);
+    limit / 100 * DEFAULT_PERCENT
+}
+
+fn meminfo_total(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|it| it.strip_prefix("MemTotal:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+/// The files that may hold a limit of the control group: versions 2 and 1, the group's own and, as inside a
+/// container, the root's.
+fn cgroup_files(cgroups: &str) -> Vec<String> {
+    let mut files = vec![
+        "/sys/fs/cgroup/memory.max".to_owned(),
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned(),
+    ];
+    for line in cgroups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(kinds), Some(path)) = (fields.next(), fields.next()) else { continue };
+        if kinds.is_empty() {
+            files.push(format!("/sys/fs/cgroup{path}/memory.max"));
+        } else if kinds.split(',').any(|it| it == "memory") {
+            files.push(format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"));
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_limits() {
+        assert_eq!(
+            meminfo_total("MemTotal:       24591232 kB\nMemFree: 1 kB\n"),
+            Some(25_181_421_568)
+        );
+        assert_eq!(meminfo_total("nonsense"), None);
+        let files = cgroup_files("12:cpu,memory:/docker/1\n0::/user.slice\nbad\n");
+        assert_eq!(
+            files[2..],
+            [
+                "/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes",
+                "/sys/fs/cgroup/user.slice/memory.max"
+            ]
+        );
+        let (limit, now) = (default_limit(), anonymous_bytes());
+        assert!(now < limit && 1 << 16 < now, "{now} of {limit}");
+    }
+}
