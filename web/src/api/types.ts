@@ -54,6 +54,14 @@ export interface TargetsData {
   droppedTargetCounts?: Record<string, number> | null;
 }
 
+/** How memory stands against its limit, in bytes, and which jobs were refused how many new series. */
+export interface MemoryData {
+  limit: number;
+  used: number;
+  scarce: boolean;
+  refused: { job: string; value: number }[];
+}
+
 /** What comes back around the data of every answer. */
 export interface Answer<T> {
   data: T;

@@ -3,14 +3,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, call } from "../api/client.ts";
-import type { Health, TargetsData } from "../api/types.ts";
+import type { Health, MemoryData, TargetsData } from "../api/types.ts";
 import { Empty, Notice, Select } from "../app/controls.tsx";
 import { Icon } from "../app/icons.tsx";
 import { hrefOf, navigate, useLocation } from "../app/location.ts";
+import { formatBytes } from "../lib/format.ts";
 import { countHealth, groupByPool, matches, type Filter } from "./filter.ts";
 import { Pool } from "./Pool.tsx";
 
 const REFRESH_MS = 5_000;
+const JOBS_SHOWN = 10;
 const HEALTHS: readonly (readonly [Health, string])[] = [["up", "Up"], ["down", "Down"], ["unknown", "Unknown"]];
 
 export function TargetsPage() {
@@ -44,6 +46,7 @@ export function TargetsPage() {
           {allClosed ? "Expand all" : "Collapse all"}
         </button>
       </div>
+      <Memory />
       <Problem error={targets.error} />
       {targets.isLoading && <Empty title="Loading" busy />}
       {[...shown].map(([pool, list]) => (
@@ -73,6 +76,23 @@ function Problem({ error }: { error: Error | null }) {
   if (!error) return null;
   const text = error instanceof ApiError ? `${error.kind}: ${error.message}` : String(error);
   return <Notice kind="error" title="The targets could not be read"><code>{text}</code></Notice>;
+}
+
+/** Says who is refused new series, while memory is scarce. */
+function Memory() {
+  const memory = useQuery({
+    queryKey: ["memory"],
+    queryFn: ({ signal }) => call<MemoryData>("status/memory", {}, { signal }),
+    refetchInterval: REFRESH_MS,
+  });
+  const data = memory.data?.data;
+  if (!data?.scarce) return null;
+  const title = `Memory is scarce: ${formatBytes(data.used)} of ${formatBytes(data.limit)}. New series are rationed.`;
+  return (
+    <Notice kind="warning" title={title}>
+      {data.refused.length === 0 ? "Nothing is refused yet." : `Refused, by job: ${data.refused.slice(0, JOBS_SHOWN).map(({ job, value }) => `${job} (${value})`).join(", ")}`}
+    </Notice>
+  );
 }
 
 function Nothing({ any, onClear }: { any: boolean; onClear: () => void }) {
