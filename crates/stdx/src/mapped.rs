@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// The bytes of a file that no longer changes: mapped into memory, or held in it.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub struct Mapped(Bytes);
 enum Bytes {
     Map(memmap2::Mmap),
     Held(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
 }
 
 impl Mapped {
@@ -36,6 +38,11 @@ impl Mapped {
     pub fn held(bytes: Vec<u8>) -> Self {
         Self(Bytes::Held(bytes))
     }
+
+    /// Wraps bytes in memory that others hold too, without a copy.
+    pub fn shared(bytes: Arc<Vec<u8>>) -> Self {
+        Self(Bytes::Shared(bytes))
+    }
 }
 
 impl Deref for Mapped {
@@ -45,6 +52,7 @@ impl Deref for Mapped {
         match &self.0 {
             Bytes::Map(map) => map,
             Bytes::Held(bytes) => bytes,
+            Bytes::Shared(bytes) => bytes,
         }
     }
 }

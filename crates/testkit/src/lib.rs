@@ -1,9 +1,19 @@
-//! What tests share: real programs as peers, and a small HTTP client to ask them.
+//! What tests share: a disk that crashes, time that stands still, real programs as peers.
 //!
-//! [`Program`] is a child process that dies with its test; [`peer`] finds a peer's program and says in plain
-//! words when it is missing; [`http`] asks a server on loopback. For tests only.
+//! - [`CrashingDirectory`]: a directory in memory that loses what a crash loses, decided by a seed.
+//! - [`SettableClock`]: time that a test moves. [`Random`]: numbers that a seed decides.
+//! - [`Program`]: a child process that dies with its test; [`peer`] finds a peer's program and says in
+//!   plain words when it is missing; [`http`] asks a server on loopback.
+//!
+//! For tests only.
 
+mod clock;
+mod crashing;
 pub mod http;
 mod program;
+mod random;
 
+pub use clock::SettableClock;
+pub use crashing::CrashingDirectory;
 pub use program::{Program, free_port, peer, wait_for};
+pub use random::Random;
