@@ -7,6 +7,7 @@
 //! - [`Writer`]: appends batches of records. One batch is one `write`; nothing is synced but a
 //!   finished segment. A batch that fails is cut off again, so the log never keeps half of one.
 //! - [`Reader`]: walks the records of a range of segments, mapped into memory.
+//! - [`Tail`]: follows a log that is being written; the writer's [`Progress`] says when there is more.
 //! - [`checkpoint`]: folds old segments into one folder that holds only what is still needed.
 //! - [`repair()`]: cuts a log back to its last good record.
 //!
@@ -16,16 +17,21 @@
 //! Not here: what records mean to series (`tsdb`).
 
 pub mod checkpoint;
+mod framing;
 mod metrics;
+mod position;
 mod reader;
 pub mod record;
 mod repair;
 pub mod segment;
+mod tail;
 mod writer;
 
 pub use metrics::Metrics;
+pub use position::{Position, Progress};
 pub use reader::{ReadError, Reader, Record};
 pub use repair::{Lost, repair};
+pub use tail::{Next, Tail};
 pub use writer::{Options, WriteError, Writer};
 
 /// Size at which a segment ends, unless told otherwise.

@@ -12,7 +12,7 @@ use crate::repair::padding;
 use crate::segment::{
     self, FIRST, FLAG_SNAPPY, FLAG_ZSTD, FULL, HEADER_BYTES, LAST, MIDDLE, PAGE_BYTES,
 };
-use crate::{Compression, Metrics, checkpoint};
+use crate::{Compression, Metrics, Position, Progress, checkpoint};
 
 /// Settings of a log.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,17 +62,12 @@ pub struct Writer {
     packed: Vec<u8>,
     snappy: snap::raw::Encoder,
     /// Where a failed batch began. Until it is cut off, nothing more is written.
-    broken: Option<Mark>,
+    broken: Option<Position>,
+    progress: Arc<Progress>,
     /// Syncs the segment before this one.
     syncing: Option<JoinHandle<io::Result<()>>>,
     /// A sync failed: what was acknowledged may be gone, so nothing more is.
     lost: Option<String>,
-}
-
-#[derive(Clone, Copy)]
-struct Mark {
-    segment: u32,
-    len: u64,
 }
 
 impl Writer {
@@ -108,6 +103,7 @@ impl Writer {
             packed: Vec::new(),
             snappy: snap::raw::Encoder::new(),
             broken: None,
+            progress: Arc::new(Progress::new(Position { segment, offset: 0 })),
             syncing: None,
             lost: None,
         })
@@ -118,6 +114,11 @@ impl Writer {
         self.segment
     }
 
+    /// How far the log is written, for those that follow it.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
     /// Writes records, all or none. They then survive the death of the process.
     ///
     /// # Errors
@@ -125,10 +126,16 @@ impl Writer {
     /// again once the disk does; after a failed sync, none does.
     pub fn log(&mut self, records: &[&[u8]]) -> Result<(), WriteError> {
         self.heal()?;
-        let start = Mark { segment: self.segment, len: self.written };
+        let start = self.end();
         let result =
             records.iter().try_for_each(|record| self.put(record)).and_then(|()| self.flush());
-        result.map_err(|source| self.fail(start, source))
+        match result {
+            Ok(()) => {
+                self.progress.move_to(self.end());
+                Ok(())
+            }
+            Err(source) => Err(self.fail(start, source)),
+        }
     }
 
     /// Ends the segment and begins the next one. Returns the new number.
@@ -137,9 +144,12 @@ impl Writer {
     /// As [`Writer::log`].
     pub fn cut(&mut self) -> Result<u32, WriteError> {
         self.heal()?;
-        let start = Mark { segment: self.segment, len: self.written };
+        let start = self.end();
         match self.roll() {
-            Ok(()) => Ok(self.segment),
+            Ok(()) => {
+                self.progress.move_to(self.end());
+                Ok(self.segment)
+            }
             Err(source) => Err(self.fail(start, source)),
         }
     }
@@ -170,6 +180,11 @@ impl Writer {
             self.join_sync()
         });
         result.map_err(|source| WriteError { segment, source })
+    }
+
+    /// The end of what is in the files.
+    fn end(&self) -> Position {
+        Position { segment: self.segment, offset: self.written }
     }
 
     /// Frames one record into `pending`.
@@ -292,7 +307,7 @@ impl Writer {
         result
     }
 
-    fn fail(&mut self, start: Mark, source: io::Error) -> WriteError {
+    fn fail(&mut self, start: Position, source: io::Error) -> WriteError {
         self.metrics.writes_failed.inc();
         self.pending.clear();
         self.broken = Some(start);
@@ -319,7 +334,7 @@ impl Writer {
         Ok(())
     }
 
-    fn cut_back(&mut self, mark: Mark) -> io::Result<()> {
+    fn cut_back(&mut self, mark: Position) -> io::Result<()> {
         for n in segment::list(self.directory.as_ref(), &self.folder)?.into_iter().rev() {
             if mark.segment < n {
                 self.directory.remove_file(&segment::path(&self.folder, n))?;
@@ -327,11 +342,11 @@ impl Writer {
         }
         let path = segment::path(&self.folder, mark.segment);
         let mut file = self.directory.append(&path)?;
-        file.set_len(mark.len)?;
-        if self.directory.size(&path)? != mark.len {
+        file.set_len(mark.offset)?;
+        if self.directory.size(&path)? != mark.offset {
             return Err(io::Error::other("the segment could not be cut back"));
         }
-        (self.file, self.segment, self.written) = (file, mark.segment, mark.len);
+        (self.file, self.segment, self.written) = (file, mark.segment, mark.offset);
         self.metrics.segment_current.set(f64::from(self.segment));
         Ok(())
     }
@@ -339,6 +354,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.progress.close();
         // Without `close` nothing is promised but that no thread outlives its owner.
         let _ = self.join_sync();
     }

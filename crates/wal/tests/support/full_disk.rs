@@ -21,6 +21,7 @@ impl FullDisk {
         Self { inner, room: Arc::new(AtomicU64::new(room)), refuse_cuts: Arc::default() }
     }
 
+    #[allow(dead_code, reason = "each test file uses its part")]
     pub(crate) fn set_room(&self, room: u64) {
         self.room.store(room, SeqCst);
     }
