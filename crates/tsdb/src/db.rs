@@ -6,17 +6,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use block::Block;
+use model::Matcher;
 use stdx::{Clock, Directory};
 use storage::merge::MergeQuerier;
 use storage::{Appendable, Appender, Querier, Queryable, ReadError};
 
 use crate::blocks::Blocks;
+use crate::exemplars::Exemplars;
 use crate::head::{Head, HeadQuerier, Replayed, Setup, WAL_FOLDER};
 use crate::memory::{Memory, MemoryStatus};
 use crate::metrics::{self, Metrics};
 use crate::retention::{self, Retention};
 use crate::sync::lock;
-use crate::{OpenError, Options, Stats};
+use crate::{OpenError, Options, SeriesExemplars, Stats};
 
 /// Maintenance is looked at so often.
 const TICK: Duration = Duration::from_secs(60);
@@ -73,12 +75,14 @@ impl Db {
             .map_err(OpenError::io("remove unfinished checkpoints"))?;
         let lock = take_lock(&options, directory.as_ref(), &metrics)?;
         let wal_metrics = wal::Metrics::register(registry);
+        let exemplars = Arc::new(Exemplars::new(options.exemplars_max, 0, registry));
         let setup = Setup {
             options: &options,
             directory,
             clock,
             metrics,
             memory: Arc::new(Memory::new(options.memory_limit_bytes, registry)),
+            exemplars,
             min_valid: i64::MIN,
             read_only: false,
         };
@@ -106,6 +110,7 @@ impl Db {
             clock,
             metrics,
             memory: Arc::default(),
+            exemplars: Arc::default(),
             min_valid: i64::MIN,
             read_only: true,
         };
@@ -117,6 +122,22 @@ impl Db {
     /// no limit.
     pub fn set_retention(&self, time_ms: i64, bytes: u64) {
         *lock(&self.inner.retention) = Retention { time_ms, bytes };
+    }
+
+    /// Changes how many exemplars are held in memory; the newest stay.
+    pub fn set_exemplars_max(&self, n: usize) {
+        self.inner.head.exemplars.resize(n);
+    }
+
+    /// Finds the exemplars within `mint..=maxt` of the series that one of the selectors takes, sorted by
+    /// the labels of the series. None unless [`Options::exemplars_max`] keeps some.
+    pub fn exemplars(
+        &self,
+        mint: i64,
+        maxt: i64,
+        selectors: &[Vec<Matcher>],
+    ) -> Vec<SeriesExemplars> {
+        self.inner.head.exemplars.select(mint, maxt, selectors)
     }
 
     /// Counts what the head holds; each list is cut to `limit` entries.

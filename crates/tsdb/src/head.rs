@@ -14,6 +14,7 @@ mod block_source;
 mod chunk_files;
 mod index;
 mod isolation;
+mod metadata;
 mod pairs;
 mod postings;
 mod querier;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use stdx::{Clock, Directory};
 
+use crate::exemplars::Exemplars;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sync::{lock, read};
@@ -72,6 +74,9 @@ pub(crate) struct Head {
     truncating_below: AtomicI64,
     /// References of the log that replay mapped to another series with the same labels.
     aliases: Mutex<HashMap<u64, u64>>,
+    pub(crate) exemplars: Arc<Exemplars>,
+    /// What is logged of each series' metadata.
+    metadata: metadata::Known,
     pool: Mutex<Vec<appender::Batch>>,
     open_appenders: appender::OpenAppenders,
 }

@@ -44,6 +44,7 @@ pub mod compact;
 mod db;
 pub mod dump;
 mod error;
+mod exemplars;
 mod head;
 pub mod list;
 mod memory;
@@ -57,6 +58,7 @@ mod sync;
 
 pub use db::Db;
 pub use error::OpenError;
+pub use exemplars::SeriesExemplars;
 pub use memory::MemoryStatus;
 pub use options::{BLOCK_RANGE_MS_DEFAULT, Options};
 pub use stats::{Stat, Stats};

@@ -22,6 +22,10 @@ pub struct Options {
     pub block_segment_bytes: u64,
     /// Bytes that the process may take; near it new series are refused. 0 is no limit.
     pub memory_limit_bytes: u64,
+    /// How many exemplars are held in memory; 0 keeps none.
+    pub exemplars_max: usize,
+    /// Log the metadata of series when it changes.
+    pub log_metadata: bool,
     /// Take the `lock` file, so that no second process writes the same directory.
     pub lock: bool,
 }
@@ -38,6 +42,8 @@ impl Default for Options {
             wal_compression: wal::Compression::Snappy,
             block_segment_bytes: 512 << 20,
             memory_limit_bytes: 0,
+            exemplars_max: 0,
+            log_metadata: false,
             lock: true,
         }
     }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use chunk::{OpenChunk, cut};
-use model::{Labels, SeriesRef};
-use storage::{AppendError, Appender, CommitError};
-use wal::record::{self, Kind, RefSample};
+use model::{Exemplar, Labels, Metadata, SeriesRef};
+use storage::{AppendError, Appender, CommitError, ExemplarError};
+use wal::record::{self, Kind, RefExemplar, RefSample};
 
 use super::Head;
 use super::index::{Index, Key};
@@ -32,7 +32,11 @@ const SAMPLES_MAX: u16 = 60_000;
 #[derive(Default)]
 pub(crate) struct Batch {
     samples: Vec<RefSample>,
-    record: Vec<u8>,
+    /// The series' labels, and the exemplar.
+    exemplars: Vec<(Labels, RefExemplar)>,
+    metadata: Vec<(SeriesRef, Metadata)>,
+    /// One record of each kind, in the order of the log; some empty.
+    records: [Vec<u8>; 3],
     key: Key,
 }
 
@@ -101,7 +105,34 @@ impl HeadAppender {
                 page.set_pending(it.series.0, false);
             },
         );
-        self.batch.samples.clear();
+        self.batch.clear();
+    }
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.samples.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+    }
+
+    /// Writes the records.
+    fn encode(&mut self) -> [&[u8]; 3] {
+        let [metadata, samples, exemplars] = &mut self.records;
+        metadata.clear();
+        if !self.metadata.is_empty() {
+            record::start(Kind::Metadata, metadata);
+            self.metadata.iter().for_each(|(it, what)| record::put_metadata(metadata, *it, what));
+        }
+        samples.clear();
+        if !self.samples.is_empty() {
+            record::put_samples(samples, self.samples.iter().copied());
+        }
+        exemplars.clear();
+        if !self.exemplars.is_empty() {
+            record::put_exemplars(exemplars, self.exemplars.iter().map(|(_, it)| it));
+        }
+        [metadata, samples, exemplars]
     }
 }
 
@@ -126,16 +157,41 @@ impl Appender for HeadAppender {
         }
     }
 
-    fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
-        let Batch { samples, record, .. } = &mut self.batch;
-        record.clear();
-        if !samples.is_empty() {
-            record::put_samples(record, samples.iter().copied());
+    fn append_exemplar(
+        &mut self,
+        series: SeriesRef,
+        exemplar: &Exemplar,
+    ) -> Result<(), ExemplarError> {
+        let Some(t) = exemplar.t.filter(|_| self.head.exemplars.is_on()) else { return Ok(()) };
+        let found = self.head.labels(series.0).ok_or(ExemplarError::UnknownSeries(series))?;
+        let Exemplar { labels, value: v, .. } = exemplar;
+        if self.head.exemplars.check(&found, labels, (t, *v))? {
+            let exemplar = RefExemplar { series, t, v: *v, labels: labels.clone() };
+            self.batch.exemplars.push((found, exemplar));
         }
+        Ok(())
+    }
+
+    fn set_metadata(&mut self, series: SeriesRef, metadata: &Metadata) -> Result<(), AppendError> {
+        if self.head.metadata.is_news(series, metadata) {
+            let page = self.head.pages.find(page_of(series.0));
+            if !page.is_some_and(|page| lock(&page).has(series.0)) {
+                return Err(AppendError::UnknownSeries);
+            }
+            self.batch.metadata.push((series, metadata.clone()));
+        }
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
         // On failure, dropping this gives the batch up.
-        self.head.log(&self.batch.record).map_err(CommitError)?;
+        self.head.log(&self.batch.encode()).map_err(CommitError)?;
+        self.head.metadata.learn(&self.batch.metadata);
+        for (series, it) in &self.batch.exemplars {
+            self.head.exemplars.add(series, &it.labels, (it.t, it.v));
+        }
         self.head.apply(&self.batch.samples);
-        self.batch.samples.clear();
+        self.batch.clear();
         Ok(())
     }
 
@@ -242,13 +298,13 @@ impl Head {
         record::put_series(unlogged.last_mut().expect("pushed above"), series, labels);
     }
 
-    /// Logs new series, and then a record of samples, if it is not empty.
-    pub(super) fn log(&self, samples: &[u8]) -> Result<(), String> {
+    /// Logs new series, and then those of the records that are not empty.
+    pub(super) fn log(&self, of_batch: &[&[u8]]) -> Result<(), String> {
         let mut log = lock(&self.log);
         let Some(writer) = log.as_mut() else { return Err("the database is closed".to_owned()) };
         let new_series = std::mem::take(&mut *lock(&self.unlogged));
         let mut records: Vec<&[u8]> = new_series.iter().map(|it| &it[..]).collect();
-        records.extend((!samples.is_empty()).then_some(samples));
+        records.extend(of_batch.iter().filter(|it| !it.is_empty()));
         if records.is_empty() {
             return Ok(());
         }

@@ -4,6 +4,7 @@
 //! block. Postings are built at the end, in the order of references, because the log may name series in
 //! any order.
 
+mod extras;
 mod workers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,11 +23,13 @@ use super::chunk_files::{ChunkFiles, Entry};
 use super::index::{Index, Key};
 use super::isolation::Isolation;
 use super::series::{Finished, Pages, page_of};
-use super::{Head, WAL_FOLDER};
+use super::{Head, WAL_FOLDER, metadata};
+use crate::exemplars::Exemplars;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sync::lock;
 use crate::{OpenError, Options};
+use extras::Extras;
 use workers::Workers;
 
 /// What replay found. Each loss names its place.
@@ -47,6 +50,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) exemplars: Arc<Exemplars>,
     /// Blocks hold what is older.
     pub(crate) min_valid: i64,
     /// Repair nothing, write nothing.
@@ -121,6 +125,8 @@ impl Head {
             min_valid: AtomicI64::new(setup.min_valid),
             truncating_below: AtomicI64::new(i64::MIN),
             aliases: Mutex::default(),
+            exemplars: Arc::clone(&setup.exemplars),
+            metadata: metadata::Known::new(setup.options.log_metadata),
             pool: Mutex::default(),
             open_appenders: OpenAppenders::default(),
         }
@@ -147,6 +153,7 @@ struct Replay<'a> {
     last_ref: u64,
     min_valid: i64,
     workers: Workers,
+    extras: Extras,
     key: Key,
     replayed: &'a mut Replayed,
 }
@@ -168,8 +175,8 @@ impl<'a> Replay<'a> {
         let last_ref = mapped.last().map_or(0, |it| it.series);
         let min_valid = head.min_valid.load(SeqCst);
         let workers = Workers::start(head)?;
-        let (aliases, key) = (HashMap::new(), Key::default());
-        Ok(Self { head, mapped, aliases, last_ref, min_valid, workers, key, replayed })
+        let (aliases, extras, key) = (HashMap::new(), Extras::default(), Key::default());
+        Ok(Self { head, mapped, aliases, last_ref, min_valid, workers, extras, key, replayed })
     }
 
     fn all(&mut self, read_only: bool) -> Result<(), OpenError> {
@@ -264,7 +271,9 @@ impl<'a> Replay<'a> {
             Kind::Tombstones => {
                 record::tombstones(body, |it| self.last_ref = self.last_ref.max(it.series.0))
             }
-            // Exemplars, metadata and histograms have no place in the head yet.
+            Kind::Exemplars => record::exemplars(body, |it| self.exemplar(it)),
+            Kind::Metadata => record::metadata(body, |series, it| self.metadata(series, it)),
+            // Histograms have no place in the head yet.
             _ => Ok(()),
         }
     }

@@ -46,6 +46,7 @@ impl Head {
             newest = n;
         }
         self.forget(&gone);
+        self.metadata.forget(gone.iter().map(|(series, _)| *series));
         self.pages.drop_empty(newest);
         let oldest = self.mint.load(SeqCst);
         if oldest < mint {
