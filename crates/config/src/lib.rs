@@ -41,7 +41,8 @@ pub use names::{EscapingScheme, ScrapeProtocol, ValidationScheme};
 pub use secret::Secret;
 pub use section::{Item, Section};
 pub use server::{
-    Alerting, Alertmanagers, Authorization, BasicAuth, Config, DEFAULT_RETENTION_MS, Discovery,
-    FileDiscovery, FloatEncoding, Global, Header, HttpClient, Limits, OAuth2, Options, Proxy,
-    RelabelConfig, Retention, ScrapeConfig, StaticConfig, Storage, Switches, Tls, TlsVersion, Tsdb,
+    Alerting, Alertmanagers, Authorization, BasicAuth, Config, DEFAULT_MAX_EXEMPLARS,
+    DEFAULT_RETENTION_MS, Discovery, FileDiscovery, FloatEncoding, Global, Header, HttpClient,
+    Limits, OAuth2, Options, Proxy, RelabelConfig, Retention, ScrapeConfig, StaticConfig, Storage,
+    Switches, Tls, TlsVersion, Tsdb,
 };

@@ -12,10 +12,11 @@ use exposition::{Entry as Statement, Parser, Series, TextFormat, unescape_help};
 use model::{LabelsBuilder, SeriesRef};
 use storage::{AppendError, Appender};
 
+use crate::beside::Current;
 use crate::cache::{Cache, Entry, Kind, NO_SLOT, end, hash};
 use crate::job::Job;
 use crate::labels;
-use crate::metadata::{FamilyEdits, Interner};
+use crate::metadata::{Family, FamilyEdits, Interner};
 use crate::target::Target;
 
 /// What a scrape did.
@@ -32,6 +33,7 @@ pub(crate) struct Counts {
     pub(crate) out_of_bounds: usize,
     /// Refused by a limit of the database.
     pub(crate) limited: usize,
+    pub(crate) exemplars_out_of_order: usize,
 }
 
 /// Why a page is given up.
@@ -60,11 +62,11 @@ const LOOK_AHEAD: usize = 16;
 
 /// Reads one page.
 pub(crate) struct Ingest<'a> {
-    job: &'a Job,
+    pub(crate) job: &'a Job,
     target: &'a Target,
-    cache: &'a mut Cache,
+    pub(crate) cache: &'a mut Cache,
     interner: &'a Interner,
-    appender: &'a mut dyn Appender,
+    pub(crate) appender: &'a mut dyn Appender,
     /// The scrape's time.
     t: i64,
     pub(crate) counts: Counts,
@@ -80,7 +82,8 @@ pub(crate) struct Ingest<'a> {
     turned: Vec<usize>,
     /// An old entry without a series has got one.
     named: bool,
-    exposed: LabelsBuilder,
+    pub(crate) exposed: LabelsBuilder,
+    pub(crate) family: Current,
 }
 
 /// The entries of a page that is not like the one before.
@@ -119,6 +122,7 @@ impl<'a> Ingest<'a> {
             turned: Vec::new(),
             named: false,
             exposed: LabelsBuilder::default(),
+            family: Current::default(),
         }
     }
 
@@ -183,6 +187,7 @@ impl<'a> Ingest<'a> {
             let same = parser.peek_line(len).is_some_and(|it| hash(it) == entry.hash);
             if same {
                 parser.skip_line(len, kind);
+                self.enter_family(entry, false);
                 self.keep(entry, at);
             }
             return Ok(same);
@@ -334,6 +339,8 @@ impl<'a> Ingest<'a> {
             return Ok(new.unwrap_or(entry));
         }
         entry.live = self.appended(appended)? && self.wants_marker(own_t);
+        self.exemplar(series, reference, t);
+        self.describe_series(parser, series, reference, false);
         Ok(entry)
     }
 
@@ -375,8 +382,10 @@ impl<'a> Ingest<'a> {
             entry.kind = Kind::Refused;
         }
         entry.live = self.appended(appended.map(|_| ()))? && self.wants_marker(own_t);
-        if entry.number != 0 {
+        if let Some(reference) = entry.series() {
             self.counts.added += 1;
+            self.exemplar(series, reference, t);
+            self.describe_series(parser, series, reference, true);
         }
         Ok(Some(entry))
     }
@@ -433,6 +442,7 @@ impl<'a> Ingest<'a> {
             .filter(|it| matches!(self.cache.entries[*it].kind, Kind::Line(_)));
         if let Some(found) = found {
             let entry = self.cache.entries[found];
+            self.enter_family(entry, false);
             *at = if entry.seen { *at } else { found + 1 };
             self.keep(entry, found);
             return;
@@ -447,7 +457,13 @@ impl<'a> Ingest<'a> {
             (&mut self.rebuild, Entry::new(line, Kind::Line(kind), number))
         {
             rebuild.entries.push(entry);
+            self.enter_family(entry, true);
         }
+    }
+
+    /// The family in a slot, as the page describes it anew.
+    pub(crate) fn edited_family(&self, slot: usize) -> Option<&Family> {
+        self.rebuild.as_ref()?.families.as_ref()?.get(slot)
     }
 
     /// Notes what a line says about a family; returns the family's slot.

@@ -44,6 +44,8 @@ pub struct Job {
     pub escaping: String,
     /// Adds `scrape_timeout_seconds`, `scrape_sample_limit` and `scrape_body_size_bytes`.
     pub extra_metrics: bool,
+    /// Hands what pages say about families on to storage.
+    pub log_metadata: bool,
     /// Decide about targets.
     pub relabel: Vec<Rule>,
     /// Decide about samples.
@@ -75,6 +77,7 @@ impl Job {
             legacy_names: false,
             escaping: "allow-utf-8".into(),
             extra_metrics: false,
+            log_metadata: false,
             relabel: Vec::new(),
             metric_relabel: Vec::new(),
             http: httpclient::Options::default(),

@@ -20,6 +20,7 @@
 //!
 //! Not here: finding targets, reading configuration, protobuf pages, native histograms, exemplars.
 
+mod beside;
 mod cache;
 mod failure_log;
 mod ingest;

@@ -145,6 +145,11 @@ impl FamilyEdits {
         (slot, family)
     }
 
+    /// The family in a slot, if it is described anew.
+    pub(crate) fn get(&self, slot: usize) -> Option<&Family> {
+        self.changed.get(&slot)
+    }
+
     /// Puts what has changed into `families`.
     pub(crate) fn apply(self, families: &mut Families, interner: &Interner) {
         for (slot, family) in self.changed {

@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) duplicate: Arc<Counter>,
     pub(crate) out_of_order: Arc<Counter>,
     pub(crate) out_of_bounds: Arc<Counter>,
+    pub(crate) exemplars_out_of_order: Arc<Counter>,
     pub(crate) metadata_entries: Arc<Family<Gauge>>,
 }
 
@@ -108,6 +109,10 @@ impl Metrics {
             out_of_bounds: registry.counter(
                 "prometheus_target_scrapes_sample_out_of_bounds_total",
                 "Total number of samples rejected due to timestamp falling outside of the time bounds.",
+            ),
+            exemplars_out_of_order: registry.counter(
+                "prometheus_target_scrapes_exemplar_out_of_order_total",
+                "Total number of exemplar rejected due to not being out of the expected order.",
             ),
             metadata_entries: registry.gauges(
                 "prometheus_target_metadata_cache_entries",

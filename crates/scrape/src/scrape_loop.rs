@@ -252,6 +252,11 @@ impl Loop {
                 &metrics.out_of_bounds,
                 "Error on ingesting samples that are too old or are too far into the future",
             ),
+            (
+                counts.exemplars_out_of_order,
+                &metrics.exemplars_out_of_order,
+                "Error on ingesting out-of-order exemplars",
+            ),
         ] {
             if 0 < n {
                 metric.add(n as u64);

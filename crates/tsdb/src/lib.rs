@@ -35,7 +35,7 @@
 //! `write`, and one pass over the series. Nothing is allocated but when a chunk's buffer grows. A view costs
 //! one entry in a map; it holds nothing up but truncation of what it may read.
 //!
-//! Not here yet: native histograms, exemplars, out-of-order samples, deletion, snapshots. Their records in
+//! Not here yet: native histograms, out-of-order samples, deletion, snapshots. Their records in
 //! a log are passed over, their chunks kept and not decoded.
 
 pub mod analyze;

@@ -24,6 +24,7 @@ pub(super) struct Reloader {
     file: Option<String>,
     database: tsdb::Options,
     retention_is_default: bool,
+    exemplars: bool,
     registry: Arc<Registry>,
     successful: Arc<Gauge>,
     success_timestamp: Arc<Gauge>,
@@ -48,6 +49,7 @@ impl Reloader {
             file: settings.config_file.as_ref().map(|it| it.to_string_lossy().into_owned()),
             database: settings.database.clone(),
             retention_is_default: settings.retention_is_default,
+            exemplars: settings.exemplars,
             registry: Arc::clone(registry),
             successful: registry.gauge(
                 "prometheus_config_last_reload_successful",
@@ -92,6 +94,10 @@ impl Reloader {
             options.retention_bytes = u64::try_from(retention.size_bytes).unwrap_or(0);
         } else if self.retention_is_default {
             options.retention_ms = RETENTION_MS_DEFAULT;
+        }
+        if self.exemplars {
+            let max = config.storage.max_exemplars.unwrap_or(config::DEFAULT_MAX_EXEMPLARS);
+            options.exemplars_max = usize::try_from(max).unwrap_or(0);
         }
         options
     }
@@ -144,6 +150,7 @@ impl Reloader {
         let options = self.database_options(&config);
         let running = self.running.as_ref().expect("the parts are started first");
         running.db.set_retention(options.retention_ms, options.retention_bytes);
+        running.db.set_exemplars_max(options.exemplars_max);
         running.engine.set_subquery_step_ms(config.global.evaluation_interval_ms);
         let seed = scrape::offset_seed(
             &hostname(),
@@ -198,6 +205,7 @@ impl Reloader {
         let mut jobs: Vec<Job> = config
             .jobs()
             .map(|it| translate::job(it).expect("a loaded configuration was translated before"))
+            .map(|it| Job { log_metadata: self.database.log_metadata, ..it })
             .collect();
         if self.file.is_none() {
             zero::set_sources(&mut jobs, &running.own_page, &running.host_page);

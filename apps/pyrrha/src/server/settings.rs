@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) database: tsdb::Options,
     /// Neither flag about retention was given.
     pub(crate) retention_is_default: bool,
+    /// Keep exemplars, as many as the configuration says.
+    pub(crate) exemplars: bool,
     pub(crate) engine: promql_engine::Options,
     pub(crate) queries_max: usize,
     pub(crate) all: BTreeMap<String, String>,
@@ -38,7 +40,8 @@ impl Settings {
         };
         let external_url = external_url(values.text("web.external-url"), &listen)?;
         let features = Features::new(&values.list("enable-feature"));
-        let (database, retention_is_default) = database(values)?;
+        let (mut database, retention_is_default) = database(values)?;
+        database.log_metadata = features.has("metadata-wal-records");
         Ok(Self {
             config_file: (!zero).then(|| values.text("config.file").into()),
             http: httpserver::Options {
@@ -54,6 +57,7 @@ impl Settings {
             data: values.text("storage.tsdb.path").into(),
             database,
             retention_is_default,
+            exemplars: features.has("exemplar-storage"),
             engine: promql_engine::Options {
                 lookback_ms: duration_ms(values, "query.lookback-delta")?,
                 samples_max: number(values, "query.max-samples")?,
@@ -113,6 +117,7 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
             _ => bytes(values, "memory.limit")?,
         },
         lock: !values.is_on("storage.tsdb.no-lockfile"),
+        ..defaults
     };
     Ok((options, is_default))
 }
@@ -156,7 +161,11 @@ fn bytes(values: &Values<'_>, name: &str) -> Result<u64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 6] = [
+const FEATURES: [&str; 10] = [
+    "exemplar-storage",
+    "metadata-wal-records",
+    "native-histograms",
+    "ooo-native-histograms",
     "promql-experimental-functions",
     "promql-extended-range-selectors",
     "promql-binop-fill-modifiers",

@@ -9,7 +9,7 @@ use testkit::{http, peer, wait_for};
 use crate::server::{Server, config, serve_pages, write_config};
 
 /// Requests whose `data` must be equal.
-const SAME: [&str; 14] = [
+const SAME: [&str; 15] = [
     "labels",
     "labels?match[]=m",
     "label/__name__/values",
@@ -24,10 +24,11 @@ const SAME: [&str; 14] = [
     "query?query=\"text\"&time=1000.5",
     "query?query=vector(1)&time=1000",
     "query_range?query=time()&start=1000&end=1030&step=10",
+    "query_exemplars?query=rate(m[5m])/other&start=1000&end=2000",
 ];
 
 /// Requests that must fail alike: status and `errorType`.
-const REFUSED: [&str; 12] = [
+const REFUSED: [&str; 15] = [
     "query?query=sum(",
     "query?query=",
     "query?query=up&time=x",
@@ -40,6 +41,9 @@ const REFUSED: [&str; 12] = [
     "series?match[]={}",
     "labels?match[]=m{",
     "label/a/values?start=x",
+    "query_exemplars?query=m{",
+    "query_exemplars?query=m&start=10&end=5",
+    "query_exemplars?query=m&start=x",
 ];
 
 /// Requests whose answers must have the same keys, all the way down.

@@ -1,5 +1,6 @@
 //! `/api/v1`: one file an endpoint, or a small family of them.
 
+mod exemplars;
 mod labels;
 mod metadata;
 pub(crate) mod query;
@@ -29,6 +30,7 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/query_exemplars", get(exemplars::query).post(exemplars::query))
         .route("/format_query", get(syntax::format).post(syntax::format))
         .route("/parse_query", get(syntax::parse).post(syntax::parse))
         .route("/labels", get(labels::names).post(labels::names))

@@ -31,7 +31,9 @@ pub use http_client::{Header, HttpClient, Proxy};
 pub use load::Options;
 pub use relabel::RelabelConfig;
 pub use scrape::ScrapeConfig;
-pub use storage::{DEFAULT_RETENTION_MS, FloatEncoding, Retention, Storage, Tsdb};
+pub use storage::{
+    DEFAULT_MAX_EXEMPLARS, DEFAULT_RETENTION_MS, FloatEncoding, Retention, Storage, Tsdb,
+};
 pub use tls::{Tls, TlsVersion};
 
 use crate::echo::Echo;

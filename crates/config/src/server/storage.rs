@@ -54,6 +54,9 @@ pub enum FloatEncoding {
 /// Retention unless file or flags say otherwise: 15 days.
 pub const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 3600 * 1000;
 
+/// Exemplars held in memory unless the file says otherwise.
+pub const DEFAULT_MAX_EXEMPLARS: i64 = 100_000;
+
 impl Storage {
     pub(crate) fn echo(&self) -> Value {
         let mut echo = Echo::default();
@@ -93,7 +96,7 @@ struct Exemplars(i64);
 
 impl Default for Exemplars {
     fn default() -> Self {
-        Self(100_000)
+        Self(DEFAULT_MAX_EXEMPLARS)
     }
 }
 

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::{Labels, SeriesRef, is_stale_nan};
+use model::{Exemplar, Labels, Metadata, SeriesRef, is_stale_nan};
 use stdx::Clock;
-use storage::{AppendError, Appendable, Appender, CommitError};
+use storage::{AppendError, Appendable, Appender, CommitError, ExemplarError};
 use tokio::time::Instant;
 
 type Samples = Vec<(i64, u64)>;
@@ -21,6 +21,8 @@ struct Data {
     series: Vec<(Labels, Samples)>,
     /// How many series there may be; `None` is no limit.
     room: Option<usize>,
+    /// Exemplars and metadata, as text, in the order of their coming.
+    beside: Vec<String>,
 }
 
 impl Fake {
@@ -54,6 +56,11 @@ impl Fake {
         all.sort_unstable();
         let text = |v: f64| if is_stale_nan(v) { "stale".to_owned() } else { v.to_string() };
         all.into_iter().map(|(t, bits)| (t, text(f64::from_bits(bits)))).collect()
+    }
+
+    /// Exemplars and metadata that came since the last call.
+    pub(crate) fn take_beside(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("whole").beside)
     }
 
     /// Refuses further series once there are so many.
@@ -120,6 +127,27 @@ impl Appender for Batch {
         self.append_ref(series, t, v).map(|()| series)
     }
 
+    fn append_exemplar(
+        &mut self,
+        series: SeriesRef,
+        exemplar: &Exemplar,
+    ) -> Result<(), ExemplarError> {
+        let Exemplar { labels, value, t } = exemplar;
+        let name = self.name_of(series);
+        if *value < 0.0 {
+            return Err(ExemplarError::OutOfOrder);
+        }
+        let t = t.expect("of its sample at least");
+        self.fake.0.lock().expect("whole").beside.push(format!("{name} {labels} {value}@{t}"));
+        Ok(())
+    }
+
+    fn set_metadata(&mut self, series: SeriesRef, it: &Metadata) -> Result<(), AppendError> {
+        let text = format!("{} {} {:?}", self.name_of(series), it.kind.as_str(), it.help);
+        self.fake.0.lock().expect("whole").beside.push(text);
+        Ok(())
+    }
+
     fn commit(self: Box<Self>) -> Result<(), CommitError> {
         let mut data = self.fake.0.lock().expect("whole");
         for (series, t, bits) in self.pending {
@@ -129,6 +157,13 @@ impl Appender for Batch {
     }
 
     fn rollback(self: Box<Self>) {}
+}
+
+impl Batch {
+    fn name_of(&self, series: SeriesRef) -> &str {
+        let at = usize::try_from(series.0).expect("small") - 1;
+        self.before.series[at].0.metric_name()
+    }
 }
 
 /// The wall clock of tokio's paused time: it starts at 1,000,000 ms.

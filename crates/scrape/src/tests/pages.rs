@@ -69,6 +69,12 @@ impl Rig {
         self.fake.dump(|_| false).replace(", instance=\"h:1\", job=\"j\"", "")
     }
 
+    /// What came beside the samples of an OpenMetrics page.
+    fn beside(&mut self, page: &str, t: i64) -> Vec<String> {
+        self.page_as(&format!("{page}# EOF\n"), TextFormat::OpenMetrics, t).1.expect("is one");
+        self.fake.take_beside()
+    }
+
     fn families(&self) -> Vec<String> {
         let mut all: Vec<_> = self.cache.families().all();
         all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -374,4 +380,44 @@ proptest! {
         }
         prop_assert_eq!(found, naive.dump());
     }
+}
+
+#[test]
+fn hands_exemplars_on() {
+    let mut rig = Rig::new(Job::new("j", 1000, 1000));
+    let page =
+        |v: i32| format!("a_total 1 # {{id=\"x\"}} {v}\nb_total 1 3.5 # {{id=\"y\"}} 2 1.5\nc 1\n");
+    // New lines, then known ones.
+    assert_eq!(
+        rig.beside(&page(7), 1000),
+        ["a_total {id=\"x\"} 7@1000", "b_total {id=\"y\"} 2@1500"]
+    );
+    assert_eq!(
+        rig.beside(&page(8), 2000),
+        ["a_total {id=\"x\"} 8@2000", "b_total {id=\"y\"} 2@1500"]
+    );
+    let late = page(-1) + "# EOF\n";
+    let (counts, _) = rig.page_as(&late, TextFormat::OpenMetrics, 3000);
+    assert_eq!((counts.exemplars_out_of_order, counts.kept), (1, 3));
+}
+
+#[test]
+fn hands_metadata_on_when_it_is_new() {
+    let job = Job { log_metadata: true, ..Job::new("j", 1000, 1000) };
+    let mut rig = Rig::new(job);
+    let page = |help: &str, more: &str| {
+        format!(
+            "# HELP a {help}\n# TYPE a counter\na_total 1\na_total{{x=\"1\"}} 1\nalien 1\n# TYPE b gauge\nb 1\n{more}"
+        )
+    };
+    let nothing: [&str; 0] = [];
+    let (a, b) = ("a_total counter \"one\"", "b gauge \"\"");
+    assert_eq!(rig.beside(&page("one", ""), 1000), [a, a, b]);
+    assert_eq!(rig.beside(&page("one", ""), 2000), nothing);
+    assert_eq!(rig.beside(&page("one", "b{y=\"1\"} 1\n"), 3000), [b]);
+    let changed = "a_total counter \"two\"";
+    assert_eq!(rig.beside(&page("two", "b{y=\"1\"} 1\n"), 4000), [changed, changed]);
+    assert_eq!(rig.beside(&page("two", "b{y=\"1\"} 1\n"), 5000), nothing);
+    let job = Job::new("j", 1000, 1000);
+    assert_eq!(Rig::new(job).beside(&page("one", ""), 1000), nothing, "unless told to");
 }

@@ -1,3 +1,5 @@
+//! The ring of exemplars against what upstream takes, and against a list.
+
 use proptest::prelude::*;
 
 use super::*;

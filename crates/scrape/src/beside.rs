@@ -1,0 +1,95 @@
+//! What comes beside samples: exemplars, and what families say about series.
+
+use exposition::{Parser, Series};
+use model::{Exemplar, METRIC_NAME, MetricType, SeriesRef};
+use storage::ExemplarError;
+
+use crate::cache::Entry;
+use crate::ingest::Ingest;
+
+/// The family that the lines read last are about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Current {
+    slot: Option<usize>,
+    /// The page says something new about it.
+    changed: bool,
+}
+
+impl Ingest<'_> {
+    /// Appends the exemplar of a sample, if it has one. None fails a scrape. `t`: the sample's time.
+    pub(crate) fn exemplar(&mut self, line: Series<'_>, series: SeriesRef, t: i64) {
+        let Some(raw) = line.exemplar else { return };
+        let Ok(labels) = raw.labels() else { return };
+        let exemplar = Exemplar { labels, value: raw.value, t: Some(raw.t.unwrap_or(t)) };
+        if self.appender.append_exemplar(series, &exemplar) == Err(ExemplarError::OutOfOrder) {
+            self.counts.exemplars_out_of_order += 1;
+        }
+    }
+
+    /// Notes that the lines that follow are about the family of this line.
+    pub(crate) fn enter_family(&mut self, line: Entry, changed: bool) {
+        if let Some(slot) = line.slot() {
+            let was_changed = self.family.slot == Some(slot) && self.family.changed;
+            self.family = Current { slot: Some(slot), changed: changed || was_changed };
+        }
+    }
+
+    /// Hands on what the page says about a series, if that, or the series, is new.
+    pub(crate) fn describe_series(
+        &mut self,
+        parser: &Parser<'_>,
+        line: Series<'_>,
+        series: SeriesRef,
+        is_new: bool,
+    ) {
+        if !self.job.log_metadata || !(is_new || self.family.changed) || series.0 == 0 {
+            return;
+        }
+        let Some(slot) = self.family.slot else { return };
+        let edited = self.edited_family(slot).cloned();
+        let family = edited.or_else(|| self.cache.families().get(slot).map(|it| (**it).clone()));
+        let Some(family) = family else { return };
+        if parser.labels_into(line.raw, &mut self.exposed).is_err() {
+            return;
+        }
+        let name = self.exposed.get(METRIC_NAME).unwrap_or_default();
+        if is_of_family(name, &family.name, family.metadata.kind) {
+            // A series that is gone by now gets it when it comes back.
+            let _ = self.appender.set_metadata(series, &family.metadata);
+        }
+    }
+}
+
+/// True if a family of this name and type has series of this name.
+fn is_of_family(series: &str, family: &str, kind: MetricType) -> bool {
+    let suffixes: &[&str] = match kind {
+        MetricType::Counter => &["_total", "_created"],
+        MetricType::Histogram => &["_bucket", "_sum", "_count", "_created"],
+        MetricType::GaugeHistogram => &["_bucket", "_gsum", "_gcount"],
+        MetricType::Summary => &["_sum", "_count", "_created"],
+        MetricType::Info => &["_info"],
+        _ => &[],
+    };
+    let Some(suffix) = series.strip_prefix(family) else { return false };
+    suffix.is_empty() || suffixes.contains(&suffix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_series_of_a_family() {
+        for (series, family, kind, expected) in [
+            ("a_total", "a", MetricType::Counter, true),
+            ("a_total", "a_total", MetricType::Counter, true),
+            ("a_bucket", "a", MetricType::Histogram, true),
+            ("a_bucket", "a", MetricType::Gauge, false),
+            ("a", "a", MetricType::Summary, true),
+            ("ab", "a", MetricType::Unknown, false),
+            ("b", "a", MetricType::Unknown, false),
+        ] {
+            assert_eq!(is_of_family(series, family, kind), expected, "{series} {family}");
+        }
+    }
+}
