@@ -154,6 +154,18 @@ impl Writer {
         }
     }
 
+    /// As [`Writer::cut`], and returns only when the segment before is synced: for a caller about to give
+    /// up other copies of what it holds.
+    ///
+    /// # Errors
+    /// As [`Writer::log`].
+    pub fn cut_synced(&mut self) -> Result<u32, WriteError> {
+        let segment = self.cut()?;
+        // A failure is remembered: nothing more is written then.
+        self.join_sync().map_err(|source| WriteError { segment: segment - 1, source })?;
+        Ok(segment)
+    }
+
     /// Removes the segments below `first`.
     ///
     /// # Errors
@@ -230,6 +242,8 @@ impl Writer {
         self.pending.extend_from_slice(&len.to_be_bytes());
         self.pending.extend_from_slice(&crc32c::crc32c(data).to_be_bytes());
         self.pending.extend_from_slice(data);
+        self.metrics.parts.inc();
+        self.metrics.part_bytes.add((HEADER_BYTES + data.len()) as u64);
     }
 
     /// Compresses into `packed`; returns the fragments' flag and the length to be framed.
@@ -248,7 +262,11 @@ impl Writer {
                 (FLAG_ZSTD, self.packed.len())
             }
         };
-        Ok(if len < record.len() { (flag, len) } else { (0, record.len()) })
+        if record.len() <= len {
+            return Ok((0, record.len()));
+        }
+        self.metrics.saved(self.options.compression, record.len() - len);
+        Ok((flag, len))
     }
 
     fn page_at(&self) -> usize {

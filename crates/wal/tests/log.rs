@@ -194,6 +194,40 @@ fn corruption_names_its_place_and_later_segments_go() {
     assert_eq!(read_all(&directory, "wal").0, [first]);
 }
 
+/// The log of out-of-order samples: the same files in another folder, under other names of metrics.
+#[test]
+fn the_out_of_order_log_is_cut_and_removed_from_below() {
+    let (_dir, directory) = folder();
+    let registry = client::Registry::default();
+    let metrics = Metrics::register_out_of_order(&registry);
+    let open = || {
+        let metrics = metrics.clone();
+        let clock = Arc::new(SystemClock::default());
+        let shared = Arc::clone(&directory);
+        Writer::open(shared, Path::new("wbl"), Options::default(), clock, metrics).expect("opens")
+    };
+    let mut writer = open();
+    let mut marker = Vec::new();
+    record::start(Kind::MmapMarkers, &mut marker);
+    record::put_mmap_marker(&mut marker, record::MmapMarker { series: SeriesRef(1), chunk: 8 });
+    writer.log(&[&marker, &samples_record(&[(1, T, 1.0); 50])]).expect("writes");
+    assert_eq!(writer.cut_synced().expect("cuts"), 1);
+    let later = samples_record(&[(1, T + 1, 2.0)]);
+    writer.log(&[&later]).expect("writes");
+    writer.remove_below(1).expect("removes");
+    writer.close().expect("closes");
+    assert_eq!(read_all(&directory, "wbl").0, [later]);
+    assert_eq!(open().segment(), 2);
+    let page = client::text_page(&registry);
+    let has = |line: &str| page.lines().any(|it| it == line);
+    assert!(has("prometheus_tsdb_out_of_order_wbl_record_part_writes_total 3"), "{page}");
+    assert!(has("prometheus_tsdb_out_of_order_wbl_segment_current 2"), "{page}");
+    let saved =
+        "prometheus_tsdb_out_of_order_wbl_record_bytes_saved_total{compression=\"snappy\"} ";
+    let saved = page.lines().find_map(|it| it.strip_prefix(saved)).expect("is there");
+    assert!(400.0 < saved.parse::<f64>().expect("a number"), "{page}");
+}
+
 #[test]
 fn a_checkpoint_keeps_what_is_needed() {
     let (_dir, directory) = folder();
