@@ -44,6 +44,41 @@ pub(crate) fn fragment(rest: &[u8], at: u64) -> Result<Fragment, &'static str> {
     Ok(Fragment::Data { kind, len })
 }
 
+/// Appends a record to `out`, whose start is `out_at` in its segment. Returns the number of fragments.
+pub(crate) fn put_fragments(out: &mut Vec<u8>, out_at: u64, flags: u8, packed: &[u8]) -> u64 {
+    let mut rest = packed;
+    let mut n_fragments = 0;
+    loop {
+        if page_left(out_at + out.len() as u64) < HEADER_BYTES {
+            put_padding(out, out_at);
+        }
+        let room = page_left(out_at + out.len() as u64) - HEADER_BYTES;
+        let (now, later) = rest.split_at(rest.len().min(room));
+        let kind = match (n_fragments == 0, later.is_empty()) {
+            (true, true) => FULL,
+            (true, false) => FIRST,
+            (false, false) => MIDDLE,
+            (false, true) => LAST,
+        };
+        let len = u16::try_from(now.len()).expect("a fragment is below a page");
+        out.push(kind | flags);
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(&crc32c::crc32c(now).to_be_bytes());
+        out.extend_from_slice(now);
+        n_fragments += 1;
+        rest = later;
+        if rest.is_empty() {
+            return n_fragments;
+        }
+    }
+}
+
+/// Fills the page that `out` ends in, whose start is `out_at` in its segment.
+pub(crate) fn put_padding(out: &mut Vec<u8>, out_at: u64) {
+    let missing = page_left(out_at + out.len() as u64) % PAGE_BYTES;
+    out.resize(out.len() + missing, 0);
+}
+
 /// How many bytes the page of `at` has from there on.
 pub(crate) fn page_left(at: u64) -> usize {
     let page = PAGE_BYTES as u64;
@@ -82,6 +117,13 @@ impl Assembly {
     /// The bytes of a record of several fragments.
     pub(crate) fn joined(&self) -> &[u8] {
         &self.joined
+    }
+
+    /// The packed bytes of a record that came with `frame` from a segment.
+    pub(crate) fn packed<'a>(&'a self, segment: &'a [u8], frame: Frame) -> &'a [u8] {
+        let Some(len) = frame.whole else { return &self.joined };
+        let start = usize::try_from(frame.start).expect("it is in memory") + HEADER_BYTES;
+        &segment[start..start + len]
     }
 
     /// Takes the fragment at `start`; returns the record it completes.

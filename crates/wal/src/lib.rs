@@ -9,7 +9,7 @@
 //! - [`Reader`]: walks the records of a range of segments, mapped into memory.
 //! - [`Tail`]: follows a log that is being written; the writer's [`Progress`] says when there is more.
 //! - [`checkpoint`]: folds old segments into one folder that holds only what is still needed.
-//! - [`repair()`]: cuts a log back to its last good record.
+//! - [`repair()`]: takes what is damaged out of a log, keeps it aside, and keeps what is readable behind it.
 //!
 //! Costs: writing allocates nothing in the steady state; 10 bytes a sample before compression.
 //! Reading copies a record once if it is compressed or fragmented and never otherwise.
@@ -30,7 +30,7 @@ mod writer;
 pub use metrics::Metrics;
 pub use position::{Position, Progress};
 pub use reader::{ReadError, Reader, Record};
-pub use repair::{Lost, repair};
+pub use repair::{Lost, repair, skip};
 pub use tail::{Next, Tail};
 pub use writer::{Options, WriteError, Writer};
 

@@ -117,7 +117,8 @@ impl Reader {
     fn unpack(&mut self, frame: Frame) -> Result<Record<'_>, ReadError> {
         let current = self.current.as_ref().expect("a frame comes from a segment");
         let (segment, offset) = (current.n, frame.start);
-        let bytes = self.unpacker.unpack(frame.flags, current.packed(frame));
+        let bytes =
+            self.unpacker.unpack(frame.flags, current.assembly.packed(&current.bytes, frame));
         let bytes = bytes.map_err(|rule| ReadError::Corrupt { segment, offset, rule })?;
         Ok(Record { bytes, segment, offset })
     }
@@ -157,11 +158,5 @@ impl Segment {
             }
         }
         if self.assembly.is_open() { Err("last record is torn") } else { Ok(None) }
-    }
-
-    fn packed(&self, frame: Frame) -> &[u8] {
-        let Some(len) = frame.whole else { return self.assembly.joined() };
-        let start = usize::try_from(frame.start).expect("it was mapped") + HEADER_BYTES;
-        &self.bytes[start..start + len]
     }
 }

@@ -8,11 +8,12 @@ use std::thread::{self, JoinHandle};
 
 use stdx::{Clock, Directory, FileWrite};
 
-use crate::repair::padding;
-use crate::segment::{
-    self, FIRST, FLAG_SNAPPY, FLAG_ZSTD, FULL, HEADER_BYTES, LAST, MIDDLE, PAGE_BYTES,
-};
+use crate::framing::{page_left, put_fragments, put_padding};
+use crate::segment::{self, FLAG_SNAPPY, FLAG_ZSTD, HEADER_BYTES, PAGE_BYTES};
 use crate::{Compression, Metrics, Position, Progress, checkpoint};
+
+/// Past so many framed bytes, what is framed goes to the file before the next record does.
+const FLUSH_BYTES: usize = 1 << 20;
 
 /// Settings of a log.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -185,7 +186,8 @@ impl Writer {
     pub fn close(mut self) -> Result<(), WriteError> {
         self.heal()?;
         let segment = self.segment;
-        let result = self.pad().and_then(|()| self.flush()).and_then(|()| {
+        put_padding(&mut self.pending, self.written);
+        let result = self.flush().and_then(|()| {
             let start = self.clock.monotonic();
             self.file.sync()?;
             self.metrics.fsync_duration.observe((self.clock.monotonic() - start).as_secs_f64());
@@ -202,48 +204,23 @@ impl Writer {
     /// Frames one record into `pending`.
     fn put(&mut self, record: &[u8]) -> io::Result<()> {
         let (flag, len) = self.pack(record)?;
-        let page_left = PAGE_BYTES - self.page_at();
         let used = self.written + self.pending.len() as u64;
         let pages_left = (self.options.segment_bytes / PAGE_BYTES as u64)
             .saturating_sub(used / PAGE_BYTES as u64 + 1);
-        let room = (page_left.saturating_sub(HEADER_BYTES)) as u64
+        let room = page_left(used).saturating_sub(HEADER_BYTES) as u64
             + pages_left * (PAGE_BYTES - HEADER_BYTES) as u64;
         if room < len as u64 && 0 < used {
             self.roll()?;
         }
-        let packed = std::mem::take(&mut self.packed);
-        let mut rest = if flag == 0 { record } else { &packed[..len] };
-        let mut first = true;
-        loop {
-            if PAGE_BYTES - self.page_at() < HEADER_BYTES {
-                self.pad()?;
-            }
-            let take = rest.len().min(PAGE_BYTES - self.page_at() - HEADER_BYTES);
-            let (now, later) = rest.split_at(take);
-            let kind = match (first, later.is_empty()) {
-                (true, true) => FULL,
-                (true, false) => FIRST,
-                (false, false) => MIDDLE,
-                (false, true) => LAST,
-            };
-            self.put_fragment(kind | flag, now);
-            (first, rest) = (false, later);
-            if rest.is_empty() {
-                break;
-            }
+        if FLUSH_BYTES < self.pending.len() {
+            self.flush()?;
         }
-        self.packed = packed;
+        let before = self.pending.len();
+        let packed = if flag == 0 { record } else { &self.packed[..len] };
+        let n_parts = put_fragments(&mut self.pending, self.written, flag, packed);
+        self.metrics.parts.add(n_parts);
+        self.metrics.part_bytes.add((self.pending.len() - before) as u64);
         Ok(())
-    }
-
-    fn put_fragment(&mut self, kind: u8, data: &[u8]) {
-        let len = u16::try_from(data.len()).expect("a fragment is below a page");
-        self.pending.push(kind);
-        self.pending.extend_from_slice(&len.to_be_bytes());
-        self.pending.extend_from_slice(&crc32c::crc32c(data).to_be_bytes());
-        self.pending.extend_from_slice(data);
-        self.metrics.parts.inc();
-        self.metrics.part_bytes.add((HEADER_BYTES + data.len()) as u64);
     }
 
     /// Compresses into `packed`; returns the fragments' flag and the length to be framed.
@@ -269,17 +246,6 @@ impl Writer {
         Ok((flag, len))
     }
 
-    fn page_at(&self) -> usize {
-        let at = (self.written + self.pending.len() as u64) % PAGE_BYTES as u64;
-        usize::try_from(at).expect("less than a page")
-    }
-
-    fn pad(&mut self) -> io::Result<()> {
-        let missing = padding(self.written + self.pending.len() as u64);
-        self.pending.resize(self.pending.len() + missing, 0);
-        if 1 << 20 < self.pending.len() { self.flush() } else { Ok(()) }
-    }
-
     fn flush(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
@@ -296,7 +262,7 @@ impl Writer {
 
     /// Finishes the segment, syncs it in the background, and creates the next one.
     fn roll(&mut self) -> io::Result<()> {
-        self.pad()?;
+        put_padding(&mut self.pending, self.written);
         self.flush()?;
         self.join_sync()?;
         let next = create(self.directory.as_ref(), &self.folder, self.segment + 1)?;

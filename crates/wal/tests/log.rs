@@ -11,7 +11,7 @@ use model::{Labels, Metadata, SeriesRef};
 use proptest::prelude::*;
 use stdx::{Directory, SystemClock, SystemDirectory};
 use wal::record::{self, Kind, RefSample};
-use wal::{Compression, Metrics, Options, ReadError, Reader, Writer, checkpoint, repair, segment};
+use wal::{Compression, Metrics, Options, ReadError, Reader, Writer, checkpoint, segment};
 
 const T: i64 = 1_700_000_000_000;
 
@@ -130,68 +130,6 @@ proptest! {
         std::fs::write(dir.path().join("wal/00000000"), all).expect("writes");
         let _ = read_all(&directory, "wal");
     }
-}
-
-#[test]
-fn a_tail_torn_anywhere_costs_one_record() {
-    let (dir, directory) = folder();
-    let mut writer =
-        open(&directory, Options { compression: Compression::None, ..Options::default() });
-    let kept: Vec<Vec<u8>> = (0..3).map(|i| samples_record(&[(1, T + i, 1.0)])).collect();
-    for record in &kept {
-        writer.log(&[record]).expect("writes");
-    }
-    let path = dir.path().join("wal/00000000");
-    let good = std::fs::metadata(&path).expect("is there").len();
-    // Long enough to be two fragments.
-    let torn: Vec<(u64, i64, f64)> = (0..4000).map(|i| (i + 1, T + 9, 0.5)).collect();
-    writer.log(&[&samples_record(&torn)]).expect("writes");
-    drop(writer);
-    let whole = std::fs::read(&path).expect("reads");
-    let good_len = usize::try_from(good).expect("fits");
-    let cuts =
-        (good_len + 1..good_len + 300).chain(32_700..32_800).chain(whole.len() - 100..whole.len());
-    for cut in cuts {
-        std::fs::write(&path, &whole[..cut]).expect("writes");
-        let (read, error) = read_all(&directory, "wal");
-        assert_eq!(read, kept, "cut at {cut}");
-        let Some(ReadError::Corrupt { segment: 0, offset, .. }) = error else {
-            panic!("cut at {cut}: {error:?}")
-        };
-        assert_eq!(offset, good, "cut at {cut}");
-        repair(directory.as_ref(), Path::new("wal"), 0, offset).expect("repairs");
-        let (read, error) = read_all(&directory, "wal");
-        assert!(read == kept && error.is_none(), "cut at {cut}: {error:?}");
-        assert_eq!(std::fs::metadata(&path).expect("is there").len(), 32 << 10);
-    }
-}
-
-#[test]
-fn corruption_names_its_place_and_later_segments_go() {
-    let (dir, directory) = folder();
-    let mut writer =
-        open(&directory, Options { compression: Compression::None, ..Options::default() });
-    let first = samples_record(&[(1, T, 1.0)]);
-    writer.log(&[&first]).expect("writes");
-    writer.log(&[&samples_record(&[(1, T + 1, 1.0)])]).expect("writes");
-    writer.cut().expect("cuts");
-    writer.log(&[&samples_record(&[(1, T + 2, 1.0)])]).expect("writes");
-    writer.close().expect("closes");
-    let path = dir.path().join("wal/00000000");
-    let mut bytes = std::fs::read(&path).expect("reads");
-    let at = 7 + first.len();
-    bytes[at + 20] ^= 1;
-    std::fs::write(&path, bytes).expect("writes");
-    let (read, error) = read_all(&directory, "wal");
-    let error = error.expect("fails");
-    assert_eq!(
-        error.to_string(),
-        format!("corruption in segment 00000000 at {at}: unexpected checksum")
-    );
-    let lost = repair(directory.as_ref(), Path::new("wal"), 0, at as u64).expect("repairs");
-    assert_eq!((read.len(), lost.segments, lost.bytes), (1, 1, (32 << 10) - at as u64));
-    assert_eq!(segment::list(directory.as_ref(), Path::new("wal")).expect("lists"), [0]);
-    assert_eq!(read_all(&directory, "wal").0, [first]);
 }
 
 /// The log of out-of-order samples: the same files in another folder, under other names of metrics.

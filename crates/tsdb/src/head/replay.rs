@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use model::Labels;
 use stdx::{Clock, Directory};
 use wal::record::{self, DecodeError, Kind, RefSample};
-use wal::{ReadError, Reader, checkpoint, segment};
+use wal::{Position, ReadError, Reader, checkpoint, segment};
 
 use super::appender::OpenAppenders;
 use super::chunk_files::{ChunkFiles, Entry};
@@ -208,34 +208,37 @@ impl<'a> Replay<'a> {
                 reason,
             });
         }
-        let mut reader = Reader::new(Arc::clone(&directory), folder, first..=last);
-        if let Some(bad) = self.records(&mut reader)? {
+        let mut from = Position { segment: first, offset: 0 };
+        loop {
+            let mut reader = Reader::from(Arc::clone(&directory), folder, from, last);
+            let Some(bad) = self.records(&mut reader)? else { return Ok(()) };
             drop(reader);
-            self.repair(&bad, read_only)?;
+            from = self.repair(&bad, read_only)?;
         }
-        Ok(())
     }
 
-    fn repair(&mut self, bad: &Bad, read_only: bool) -> Result<(), OpenError> {
+    /// Takes out what is damaged; returns where to read on.
+    fn repair(&mut self, bad: &Bad, read_only: bool) -> Result<Position, OpenError> {
         let folder = Path::new(WAL_FOLDER);
-        let place = format!(
-            "{} at {}: {}",
-            segment::path(folder, bad.segment).display(),
-            bad.offset,
-            bad.rule
-        );
+        let at = Position { segment: bad.segment, offset: bad.offset };
+        let place = format!("{} at {}: {}", folder.display(), at, bad.rule);
         self.replayed.n_wal_corruptions += 1;
-        if read_only {
-            self.replayed.repairs.push(format!("{place}; what follows was not read"));
-            return Ok(());
-        }
-        let lost = wal::repair(self.head.directory.as_ref(), folder, bad.segment, bad.offset)
-            .map_err(OpenError::io("repair corrupted WAL"))?;
-        let wal::Lost { bytes, segments } = lost;
-        self.replayed
-            .repairs
-            .push(format!("{place}; cut off {bytes} bytes and {segments} later segments"));
-        Ok(())
+        let directory = self.head.directory.as_ref();
+        let lost = if read_only { None } else { Some(wal::repair(directory, folder, at)) };
+        let (outcome, next) = match lost {
+            Some(Ok(wal::Lost { bytes, n_saved, aside, .. })) => {
+                let aside =
+                    aside.map_or("not kept".to_owned(), |it| format!("kept as {}", it.display()));
+                let saved = format!("{n_saved} records behind them are good");
+                (format!("took out {bytes} bytes, {aside}; {saved}"), Ok(at))
+            }
+            Some(Err(error)) => {
+                (format!("not repaired ({error}), passed over"), wal::skip(directory, folder, at))
+            }
+            None => ("passed over".to_owned(), wal::skip(directory, folder, at)),
+        };
+        self.replayed.repairs.push(format!("{place}; {outcome}"));
+        next.map_err(OpenError::io("read corrupted WAL"))
     }
 
     /// Replays records until the end or until one that is bad.
