@@ -1,7 +1,7 @@
 //! The head: everything too young for a block.
 //!
 //! - [`series`]: records of series in pages; [`index`]: [`pairs`], their [`postings`], and series by labels.
-//! - [`appender`]: one batch: checked when appended, logged and applied at commit.
+//! - [`appender`]: one [`batch`]: checked when appended, logged and [applied](apply) at commit.
 //! - [`chunk_files`]: finished chunks, mapped.
 //! - [`querier`], [`select`]: reading; [`isolation`]: what a reader may see.
 //! - [`replay`]: the head as the files describe it; [`truncate`]: giving up what a block holds.
@@ -10,6 +10,8 @@
 //! The gate of [`isolation`] comes before the pages.
 
 mod appender;
+mod apply;
+mod batch;
 mod block_source;
 mod chunk_files;
 mod index;
@@ -77,7 +79,7 @@ pub(crate) struct Head {
     pub(crate) exemplars: Arc<Exemplars>,
     /// What is logged of each series' metadata.
     metadata: metadata::Known,
-    pool: Mutex<Vec<appender::Batch>>,
+    pool: Mutex<Vec<batch::Batch>>,
     open_appenders: appender::OpenAppenders,
 }
 

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use wal::record::RefSample;
 
 use super::super::Head;
-use super::super::appender::{Applied, Pushed, TOUCHED_TOGETHER};
+use super::super::apply::{Applied, Pushed, TOUCHED_TOGETHER};
 use super::super::series::{for_each_run, page_of};
 
 /// Samples handed on together.
