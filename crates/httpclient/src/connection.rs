@@ -21,8 +21,8 @@ use crate::connect::{Connector, Route, Stream};
 use crate::error::{DEADLINE, error_text};
 use crate::options::Options;
 
-/// Bytes of the read buffer of an HTTP/1 connection: it stays allocated while the connection idles.
-const READ_BUFFER_BYTES: usize = 6 * 1024;
+/// Up to so many bytes the read buffer of an HTTP/1 connection grows, from 8 KiB, while bodies fill it.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
@@ -367,7 +367,7 @@ async fn handshake(stream: Stream) -> hyper::Result<(Sender, Driver)> {
         return Ok((Sender::Http2(sender), Some(Box::pin(connection))));
     }
     let mut builder = http1::Builder::new();
-    builder.title_case_headers(true).read_buf_exact_size(Some(READ_BUFFER_BYTES));
+    builder.title_case_headers(true).max_buf_size(READ_BUFFER_BYTES);
     let (sender, connection) = builder.handshake(io).await?;
     Ok((Sender::Http1(sender), Some(Box::pin(connection))))
 }

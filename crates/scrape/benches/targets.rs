@@ -45,6 +45,7 @@ async fn run(targets: usize, port: &str) {
         clock: Arc::new(SystemClock::default()),
         registry: &Registry::default(),
         user_agent: "bench".into(),
+        runtime: tokio::runtime::Handle::current(),
     });
     let before = rss_kb();
     manager.apply(vec![Job { compression: false, ..Job::new("j", 2000, 2000) }], 0);

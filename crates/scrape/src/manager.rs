@@ -8,6 +8,7 @@ use client::Registry;
 use model::{TargetGroup, duration};
 use stdx::Clock;
 use storage::Appendable;
+use tokio::runtime::Handle;
 
 use crate::failure_log::FailureLog;
 use crate::job::Job;
@@ -19,8 +20,7 @@ use crate::scrape_loop::{Context, JobContext, Phase};
 use crate::status::PoolStatus;
 use crate::target::Fnv;
 
-/// Scrapes the targets of all jobs. Its methods must be called within a tokio runtime, which the loops
-/// then run on.
+/// Scrapes the targets of all jobs.
 pub struct Manager {
     context: Arc<Context>,
     /// Held while jobs or targets change, and to take a snapshot; a loop never takes it.
@@ -44,6 +44,9 @@ pub struct Parts<'a> {
     pub registry: &'a Registry,
     /// The `User-Agent` of requests.
     pub user_agent: String,
+    /// Where the loops run. With few threads of its own, scraping wakes no thread in vain: a scrape is a
+    /// chain of short steps that never run at the same time.
+    pub runtime: Handle,
 }
 
 /// A job that cannot run: why. It goes on with its old settings, if it has any.
@@ -82,6 +85,7 @@ impl Manager {
             buffers: Buffers::default(),
             interner: Interner::default(),
             user_agent: parts.user_agent,
+            runtime: parts.runtime,
         };
         Self { context: Arc::new(context), state: Mutex::default() }
     }

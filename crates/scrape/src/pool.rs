@@ -151,7 +151,7 @@ impl Pool {
             phase: receiver,
             cache,
         };
-        let handle = tokio::spawn(run.run(before));
+        let handle = self.context.runtime.spawn(run.run(before));
         let discovered = target.discovered.clone();
         self.active.insert(hash, Active { target, discovered, status, phase, handle });
     }

@@ -32,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) buffers: Buffers,
     pub(crate) interner: Interner,
     pub(crate) user_agent: String,
+    pub(crate) runtime: Handle,
 }
 
 /// What the loops of a job share.

@@ -13,21 +13,27 @@ use super::peer::{Peer, Usage, free_port};
 use crate::run::run;
 
 /// What to run, and for how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Load {
     shape: Shape,
     /// Before the window: registration of all series.
     warm_s: u64,
     window_s: u64,
+    /// One program alone, to look into it.
+    only: Option<String>,
 }
 
 impl Load {
-    /// Reads `--targets N --series N --interval S --churn PERCENT --warm S --window S`.
+    /// Reads `--targets N --series N --interval S --churn PERCENT --warm S --window S --only NAME`.
     pub(crate) fn parse(args: &[&str]) -> Result<Self> {
         let shape = Shape { targets: 200, series: 1000, interval_s: 5, churn_percent: 0 };
-        let mut load = Self { shape, warm_s: 60, window_s: 180 };
+        let mut load = Self { shape, warm_s: 60, window_s: 180, only: None };
         for pair in args.chunks(2) {
             let [name, value] = pair else { bail!("{} lacks a value", pair[0]) };
+            if *name == "--only" {
+                load.only = Some((*value).to_owned());
+                continue;
+            }
             let number: usize = value.parse().with_context(|| format!("{name} {value}"))?;
             match *name {
                 "--targets" => load.shape.targets = number,
@@ -61,7 +67,7 @@ pub(crate) fn ingest(load: &Load) -> Result<()> {
     run("cargo", ["build", "--release", "--locked", "--package", "pyrrha"])?;
     let folder = std::env::temp_dir().join(format!("pyrrha-bench-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let entrants = start_all(load.shape, &folder)?;
+    let entrants = start_all(load, &folder)?;
     println!("{load:?}; data and logs in {}", folder.display());
     thread::sleep(Duration::from_secs(load.warm_s));
     let before = read_all(&entrants)?;
@@ -73,7 +79,8 @@ pub(crate) fn ingest(load: &Load) -> Result<()> {
     Ok(())
 }
 
-fn start_all(shape: Shape, folder: &Path) -> Result<Vec<Entrant>> {
+fn start_all(load: &Load, folder: &Path) -> Result<Vec<Entrant>> {
+    let shape = load.shape;
     let templates = templates(shape);
     let ours =
         crate::root().join(std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into()));
@@ -84,6 +91,9 @@ fn start_all(shape: Shape, folder: &Path) -> Result<Vec<Entrant>> {
     ];
     let mut started = Vec::new();
     for (name, program) in entrants {
+        if load.only.as_ref().is_some_and(|it| it != name) {
+            continue;
+        }
         let served = serve(shape, &templates)?;
         let config = folder.join(format!("{name}.yml"));
         fs::write(&config, scrape_config(shape, served.port))?;

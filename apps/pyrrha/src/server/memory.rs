@@ -6,8 +6,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Memory is looked at so often: what a flood of new series takes meanwhile is a percent or two of a small limit.
-const INTERVAL: Duration = Duration::from_millis(50);
+/// Memory is looked at so often while there is plenty of it.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// And so often once more than half of the limit is used: what a flood of new series takes meanwhile is a percent or
+/// two of a small limit.
+const INTERVAL_CLOSE: Duration = Duration::from_millis(50);
 
 /// Share of the machine's, or the control group's, memory that is the limit unless told otherwise.
 const DEFAULT_PERCENT: u64 = 80;
@@ -26,8 +30,11 @@ impl Watch {
     pub(super) fn start(db: Arc<tsdb::Db>) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("memory".into()).spawn(move || {
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                db.observe_memory(anonymous_bytes());
+            let mut interval = INTERVAL;
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let used = anonymous_bytes();
+                db.observe_memory(used);
+                interval = if used < db.memory().limit / 2 { INTERVAL } else { INTERVAL_CLOSE };
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })

@@ -19,6 +19,7 @@ use api::{Api, Command, Parts};
 use client::Registry;
 use httpserver::Listeners;
 use stdx::{Clock, SystemClock, SystemDirectory};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -61,18 +62,26 @@ pub(crate) fn main(args: Vec<String>, zero: bool) -> ExitCode {
     for name in values.given().iter().filter(|it| flags::NOT_YET.contains(it)) {
         tracing::warn!(flag = name, "flag is taken and not acted upon yet");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(STACK_BYTES)
-        .build();
-    let runtime = match runtime {
-        Ok(it) => it,
-        Err(error) => {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = |name, threads| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(threads)
+            .thread_name(name)
+            .thread_stack_size(STACK_BYTES)
+            .build()
+    };
+    // Scraping has threads of its own: half of the cores keep up with what all of them can store, and the more
+    // threads there are, the more of them are woken in vain.
+    let (runtime, scraping) = match (runtime("server", cores), runtime("scrape", cores.div_ceil(2)))
+    {
+        (Ok(runtime), Ok(scraping)) => (runtime, scraping),
+        (Err(error), _) | (_, Err(error)) => {
             tracing::error!(%error, "the runtime did not start");
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(run(settings))
+    runtime.block_on(run(settings, scraping.handle()))
 }
 
 /// Ends the start if a flag asks for what is not there and must not be passed over.
@@ -83,7 +92,7 @@ fn refuse_unsafe_to_ignore(values: &Values<'_>) -> Result<(), String> {
     }
 }
 
-async fn run(settings: Settings) -> ExitCode {
+async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let registry = Arc::new(Registry::default());
     let mut reloader = Reloader::new(&settings, &registry);
@@ -122,7 +131,13 @@ async fn run(settings: Settings) -> ExitCode {
             if let Err(error) = &memory {
                 tracing::error!(%error, "memory is not watched, so its limit does not hold");
             }
-            reloader.start(Arc::clone(&db), Arc::clone(&engine), Arc::clone(&clock), &registry);
+            reloader.start(
+                Arc::clone(&db),
+                Arc::clone(&engine),
+                Arc::clone(&clock),
+                &registry,
+                scraping,
+            );
             reloader.apply(config, &api).await;
             let scrape = reloader.scrape().expect("it was started");
             api.set_ready(Parts { queryable: Arc::clone(&db) as _, db: Arc::clone(&db), scrape });

@@ -12,6 +12,7 @@ use discovery::Mechanism;
 use promql_engine::Engine;
 use scrape::Job;
 use stdx::{Clock, SystemDirectory};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::settings::{RETENTION_MS_DEFAULT, Settings};
@@ -109,6 +110,7 @@ impl Reloader {
         engine: Arc<Engine>,
         clock: Arc<dyn Clock>,
         registry: &Arc<Registry>,
+        scraping: &Handle,
     ) {
         let metrics = Arc::new(discovery::Metrics::new(registry));
         let (discovery, mut found) =
@@ -118,6 +120,7 @@ impl Reloader {
             clock: Arc::clone(&clock),
             registry,
             user_agent: format!("Pyrrha/{}", crate::VERSION),
+            runtime: scraping.clone(),
         }));
         let manager = Arc::clone(&scrape);
         let targets = tokio::spawn(async move {
