@@ -19,9 +19,17 @@ pub struct OpenChunk {
     t_delta: i64,
     v: u64,
     n_bits: u32,
+    window: Window,
+}
+
+/// The bits that differing values were last written in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
     leading: u8,
-    /// 0 before the first window.
     width: u8,
+    /// False before the first. Of its 256 values 254 are spare: an enum of this chunk and smaller things is
+    /// no larger than the chunk.
+    is_set: bool,
 }
 
 /// The largest count the format can hold.
@@ -38,7 +46,7 @@ impl OpenChunk {
         let n_bits = u32::try_from(head.len() * 8).expect("short");
         head.resize(capacity_for(head.len()), 0);
         let buf = head.into_boxed_slice();
-        Self { buf, t, t_delta: 0, v: v.to_bits(), n_bits, leading: 0, width: 0 }
+        Self { buf, t, t_delta: 0, v: v.to_bits(), n_bits, window: Window::default() }
     }
 
     /// Continues a finished XOR chunk by decoding it to its end.
@@ -65,7 +73,8 @@ impl OpenChunk {
         }
         buf.resize(capacity_for(buf.len()), 0);
         let n_bits = u32::try_from(n_bits).map_err(|_| DecodeError::Truncated)?;
-        Ok(Self { buf: buf.into_boxed_slice(), t, t_delta, v, n_bits, leading, width })
+        let window = Window { leading, width, is_set: width != 0 };
+        Ok(Self { buf: buf.into_boxed_slice(), t, t_delta, v, n_bits, window })
     }
 
     /// Appends a sample.
@@ -86,7 +95,7 @@ impl OpenChunk {
         } else {
             put_change(&mut bits, t_delta.wrapping_sub(self.t_delta));
         }
-        put_value(&mut bits, v.to_bits() ^ self.v, &mut self.leading, &mut self.width);
+        put_value(&mut bits, v.to_bits() ^ self.v, &mut self.window);
         let n_bits = whole * 8 + bits.finish();
         self.make_room(n_bits.div_ceil(8));
         self.buf[whole..n_bits.div_ceil(8)].copy_from_slice(&sample[..n_bits.div_ceil(8) - whole]);
@@ -192,7 +201,7 @@ fn put_change(bits: &mut BitWriter<'_>, change: i64) {
 }
 
 /// Writes the bits by which a value differs from the one before.
-fn put_value(bits: &mut BitWriter<'_>, differing: u64, leading: &mut u8, width: &mut u8) {
+fn put_value(bits: &mut BitWriter<'_>, differing: u64, window: &mut Window) {
     if differing == 0 {
         bits.put(0, 1);
         return;
@@ -200,11 +209,12 @@ fn put_value(bits: &mut BitWriter<'_>, differing: u64, leading: &mut u8, width: 
     // The format has 5 bits for leading zeros.
     let zeros_before = differing.leading_zeros().min(31);
     let zeros_after = differing.trailing_zeros();
-    if *width != 0 {
-        let window_after = 64 - u32::from(*leading) - u32::from(*width);
-        if u32::from(*leading) <= zeros_before && window_after <= zeros_after {
+    if window.is_set {
+        let (leading, width) = (u32::from(window.leading), u32::from(window.width));
+        let window_after = 64 - leading - width;
+        if leading <= zeros_before && window_after <= zeros_after {
             bits.put(0b10, 2);
-            bits.put(differing >> window_after, u32::from(*width));
+            bits.put(differing >> window_after, width);
             return;
         }
     }
@@ -212,6 +222,6 @@ fn put_value(bits: &mut BitWriter<'_>, differing: u64, leading: &mut u8, width: 
     // A width of 64 is written as 0.
     bits.put(0b11 << 11 | u64::from(zeros_before) << 6 | u64::from(n & 63), 13);
     bits.put(differing >> zeros_after, n);
-    *leading = zeros_before.to_le_bytes()[0];
-    *width = n.to_le_bytes()[0];
+    let (leading, width) = (zeros_before.to_le_bytes()[0], n.to_le_bytes()[0]);
+    *window = Window { leading, width, is_set: true };
 }
