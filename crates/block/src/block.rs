@@ -31,10 +31,12 @@ impl Block {
     /// If a file is missing, cannot be read, or its frame is wrong. Series, postings and chunks are
     /// checked when they are read.
     pub fn open(dir: &dyn Directory, path: &Path) -> Result<Self, Error> {
-        let meta = Meta::read(dir, path)?;
+        let mut meta = Meta::read(dir, path)?;
         let index = Index::open(dir, path)?;
         let chunks = ChunkFiles::open(dir, path)?;
         let (tombstones, tombstones_bytes) = Tombstones::read(dir, path)?;
+        // The file says so too, but for a crash after a deletion.
+        meta.stats.n_tombstones = tombstones.n_intervals();
         let meta_bytes = dir.size(&path.join(META_FILE)).unwrap_or(0);
         let n_bytes = index.n_bytes() + chunks.n_bytes() + tombstones_bytes + meta_bytes;
         Ok(Self { path: path.to_owned(), meta, index, chunks, tombstones, n_bytes })

@@ -23,8 +23,10 @@
 
 mod block;
 mod chunk_files;
+mod delete;
 mod error;
 pub mod index;
+mod link;
 pub mod meta;
 mod output;
 mod querier;

@@ -183,7 +183,7 @@ fn read_chunk(
     out: &mut Samples,
 ) -> Result<(), ReadError> {
     let chunk = block.chunk(meta.reference)?;
-    let (floats, histograms) = (out.t.len(), out.histogram_t.len());
+    let mark = out.mark();
     let Samples { t, v, histogram_t, histogram } = out;
     let mut columns = Columns { t, v, histogram_t, histogram };
     chunk::decode(chunk, mint, maxt, &mut columns).map_err(|it| ReadError::Corrupt {
@@ -191,24 +191,9 @@ fn read_chunk(
         reason: it.to_string(),
     })?;
     if let Some(deleted) = deleted.filter(|it| it.overlaps(meta.mint, meta.maxt)) {
-        drop_deleted(&mut out.t, &mut out.v, floats, deleted);
-        drop_deleted(&mut out.histogram_t, &mut out.histogram, histograms, deleted);
+        out.retain_since(mark, |t| !deleted.contains(t));
     }
     Ok(())
-}
-
-/// Removes what is deleted from the entries at `from` and after.
-fn drop_deleted<V>(t: &mut Vec<i64>, v: &mut Vec<V>, from: usize, deleted: &Intervals) {
-    let mut kept = from;
-    for at in from..t.len() {
-        if !deleted.contains(t[at]) {
-            t.swap(kept, at);
-            v.swap(kept, at);
-            kept += 1;
-        }
-    }
-    t.truncate(kept);
-    v.truncate(kept);
 }
 
 fn cut(mut list: Vec<String>, limit: usize) -> Vec<String> {

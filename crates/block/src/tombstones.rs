@@ -61,6 +61,11 @@ impl Intervals {
         self.0.clear();
     }
 
+    /// Removes the intervals that end before `t`.
+    pub fn remove_before(&mut self, t: i64) {
+        self.0.retain(|it| t <= it.maxt);
+    }
+
     /// True if `t` lies in an interval.
     pub fn contains(&self, t: i64) -> bool {
         self.covers(t, t)
@@ -117,6 +122,11 @@ impl Tombstones {
     /// What is deleted of a series.
     pub fn get(&self, series: u64) -> Option<&Intervals> {
         self.0.get(&series)
+    }
+
+    /// The series of which something is deleted, ascending, and what.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &Intervals)> {
+        self.0.iter().map(|(series, it)| (*series, it))
     }
 
     /// True if nothing is deleted.

@@ -40,11 +40,24 @@ pub trait Directory: Send + Sync {
     fn size(&self, path: &Path) -> io::Result<u64>;
     /// True if a file or folder of that name is there.
     fn exists(&self, path: &Path) -> bool;
+    /// How much room there is. Fails where there is no telling.
+    fn space(&self) -> io::Result<Space> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Takes a file, creating it if needed, for this process alone until the returned value is dropped.
     /// Fails with `WouldBlock` if another has it. A directory that no other process sees need not lock.
     fn lock(&self, _path: &Path) -> io::Result<Box<dyn Send>> {
         Ok(Box::new(()))
     }
+}
+
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All there is.
+    pub total: u64,
+    /// What an ordinary process may still take.
+    pub free: u64,
 }
 
 /// A name in a folder.
@@ -160,6 +173,14 @@ impl Directory for SystemDirectory {
 
     fn exists(&self, path: &Path) -> bool {
         self.at(path).exists()
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(&self.root)?;
+        Ok(Space {
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+        })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {

@@ -13,8 +13,10 @@ mod directory;
 pub mod glob;
 pub mod gofloat;
 mod mapped;
+mod subdirectory;
 pub mod varint;
 
 pub use clock::{Clock, SystemClock};
-pub use directory::{Directory, Entry, FileRead, FileWrite, SystemDirectory};
+pub use directory::{Directory, Entry, FileRead, FileWrite, Space, SystemDirectory};
 pub use mapped::Mapped;
+pub use subdirectory::Subdirectory;

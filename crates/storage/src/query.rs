@@ -115,12 +115,43 @@ impl Samples {
         self.len() == 0
     }
 
+    /// Where the columns end, for [`Samples::retain_since`].
+    pub fn mark(&self) -> Mark {
+        Mark { floats: self.t.len(), histograms: self.histogram_t.len() }
+    }
+
+    /// Removes those of the samples added since `mark` whose time `keep` does not take.
+    pub fn retain_since(&mut self, mark: Mark, keep: impl Fn(i64) -> bool) {
+        retain(&mut self.t, &mut self.v, mark.floats, &keep);
+        retain(&mut self.histogram_t, &mut self.histogram, mark.histograms, &keep);
+    }
+
     /// Adds a float.
     pub fn push(&mut self, t: i64, v: f64) {
         debug_assert!(self.t.last().is_none_or(|last| *last < t), "times ascend");
         self.t.push(t);
         self.v.push(v);
     }
+}
+
+/// A position in the columns of [`Samples`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    floats: usize,
+    histograms: usize,
+}
+
+fn retain<V>(t: &mut Vec<i64>, v: &mut Vec<V>, from: usize, keep: &impl Fn(i64) -> bool) {
+    let mut kept = from;
+    for at in from..t.len() {
+        if keep(t[at]) {
+            t.swap(kept, at);
+            v.swap(kept, at);
+            kept += 1;
+        }
+    }
+    t.truncate(kept);
+    v.truncate(kept);
 }
 
 /// Why stored data could not be read.

@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use block::meta::{HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES};
-use block::{Block, Error, Meta, Ulid};
+use block::{Block, ChunkToWrite, Error, Meta, Ulid};
 use chunk::cut;
 use stdx::Directory;
 
-use crate::compact::{compact, write_block};
+use crate::compact::{compact, write_block_counting};
 use crate::db::Inner;
 use crate::head::HeadRange;
 use crate::metrics::Metrics;
-use crate::plan::{plan, ranges};
+use crate::plan::{is_overlapping, plan, ranges};
 use crate::retention::{Reason, block_names, deletable, delete_block};
+use crate::source::SeriesSource;
 use crate::sync::{lock, read, write};
 
 /// What is open. Replaced as a whole, so a query keeps the blocks it began with.
@@ -52,7 +53,7 @@ impl Blocks {
         }
         self.bad.retain(|ulid| names.contains(ulid));
         #[expect(clippy::cast_precision_loss, reason = "a number of blocks")]
-        metrics.blocks_corrupt.set(self.bad.len() as f64);
+        metrics.blocks.corrupt.set(self.bad.len() as f64);
         open.sort_by_key(|it| (it.meta().mint, it.meta().maxt));
         self.open = open.into();
         Ok(())
@@ -64,6 +65,13 @@ impl Blocks {
         let in_order =
             self.open.iter().filter(|it| !hints.iter().any(|hint| it.meta().has_hint(hint)));
         in_order.map(|it| it.meta().maxt).max().unwrap_or(i64::MIN)
+    }
+
+    /// Puts a block in the place of the one with its name.
+    pub(crate) fn replace(&mut self, block: Arc<Block>) {
+        let ulid = block.meta().ulid;
+        let put = |it: &Arc<Block>| Arc::clone(if it.meta().ulid == ulid { &block } else { it });
+        self.open = self.open.iter().map(put).collect();
     }
 
     fn complain(&mut self, ulid: Ulid, why: &str) {
@@ -81,12 +89,12 @@ impl Inner {
 
     /// One round of maintenance.
     pub(crate) fn maintain(&self) {
-        let _maintaining = lock(&self.maintaining);
+        let Ok(_maintaining) = self.change() else { return };
         if let Err(error) = self.head.sync_finished() {
             tracing::error!(%error, "syncing the head failed");
         }
         if let Err(error) = self.compact().and_then(|()| self.reload()) {
-            self.metrics.compactions_failed.inc();
+            self.metrics.blocks.compactions_failed.inc();
             tracing::error!(%error, "compaction failed");
         }
     }
@@ -94,7 +102,7 @@ impl Inner {
     fn compact(&self) -> Result<(), Error> {
         let mut is_cut = false;
         while self.head.is_compactable() && !self.is_stopping() {
-            self.metrics.compactions_triggered.inc();
+            self.metrics.blocks.compactions_triggered.inc();
             if !self.compact_head()? {
                 break;
             }
@@ -118,18 +126,37 @@ impl Inner {
         meta.compaction.level = 1;
         meta.compaction.sources = vec![ulid];
         let start = self.clock.monotonic();
-        let written = {
-            let source = HeadRange::new(&self.head, mint, maxt - 1);
-            let directory = self.directory.as_ref();
-            write_block(directory, meta, self.options.block_segment_bytes, &mut [Box::new(source)])?
-        };
-        self.metrics.compactions.inc();
+        let source = HeadRange::new(&self.head, mint, maxt - 1);
+        let written = self.write_first(meta, Box::new(source))?;
         if let Some(meta) = written {
             let seconds = (self.clock.monotonic() - start).as_secs_f64();
             tracing::info!(block = %meta.ulid, mint, maxt, series = meta.stats.n_series, seconds, "write block");
             self.reload()?;
         }
         Ok(self.head.truncate(maxt, &|| self.is_stopping()))
+    }
+
+    /// Writes a block of what was in none before.
+    pub(crate) fn write_first(
+        &self,
+        meta: Meta,
+        source: Box<dyn SeriesSource + '_>,
+    ) -> Result<Option<Meta>, Error> {
+        let directory = self.directory.as_ref();
+        let segment_bytes = self.options.block_segment_bytes;
+        let each = |it: &ChunkToWrite<'_>| self.metrics.blocks.first_written(it);
+        self.timed(|| write_block_counting(directory, meta, segment_bytes, &mut [source], &each))
+    }
+
+    /// Counts a compaction and measures it.
+    fn timed<T>(&self, compact: impl FnOnce() -> T) -> T {
+        let metrics = &self.metrics.blocks;
+        let start = self.clock.monotonic();
+        metrics.populating.set(1.0);
+        let done = compact();
+        metrics.populating.set(0.0);
+        metrics.compacted((self.clock.monotonic() - start).as_secs_f64());
+        done
     }
 
     /// Merges blocks until there is nothing to merge, or the head is due again.
@@ -141,14 +168,14 @@ impl Inner {
             if parents.is_empty() {
                 return Ok(());
             }
-            self.metrics.compactions_triggered.inc();
+            self.metrics.blocks.compactions_triggered.inc();
+            self.metrics.blocks.vertical_compactions.add(u64::from(is_overlapping(&parents)));
             let ulid = self.new_ulid();
+            let segment_bytes = self.options.block_segment_bytes;
             let done =
-                compact(self.directory.as_ref(), ulid, self.options.block_segment_bytes, &parents);
-            self.metrics.compactions.inc();
-            // What a failed merge says of its parents has to be read again, too.
-            write(&self.blocks).open =
-                self.blocks().iter().filter(|it| !is_among(it, &parents)).cloned().collect();
+                self.timed(|| compact(self.directory.as_ref(), ulid, segment_bytes, &parents));
+            // What a failed merge says of its parents has to be read, too.
+            self.read_again(&parents);
             self.reload()?;
             tracing::info!(block = %ulid, parents = parents.len(), "compact blocks");
             done?;
@@ -156,12 +183,18 @@ impl Inner {
         Ok(())
     }
 
+    /// Lets the next reload open these blocks again.
+    pub(crate) fn read_again(&self, changed: &[&Meta]) {
+        let mut blocks = write(&self.blocks);
+        blocks.open = blocks.open.iter().filter(|it| !is_among(it, changed)).cloned().collect();
+    }
+
     /// Looks for blocks, then removes those that must go.
     pub(crate) fn reload(&self) -> Result<(), Error> {
-        self.metrics.reloads.inc();
+        self.metrics.blocks.reloads.inc();
         let result = self.load_and_delete();
         if result.is_err() {
-            self.metrics.reloads_failed.inc();
+            self.metrics.blocks.reloads_failed.inc();
         }
         result
     }
@@ -182,8 +215,8 @@ impl Inner {
         *write(&self.blocks) = next;
         for (ulid, reason) in gone {
             match reason {
-                Reason::Time => self.metrics.time_retentions.inc(),
-                Reason::Size => self.metrics.size_retentions.inc(),
+                Reason::Time => self.metrics.blocks.time_retentions.inc(),
+                Reason::Size => self.metrics.blocks.size_retentions.inc(),
                 Reason::Empty | Reason::Replaced => {}
             }
             tracing::info!(block = %ulid, ?reason, "Deleting obsolete block");
@@ -193,7 +226,7 @@ impl Inner {
     }
 
     /// A name for a block. Chance comes from the hasher of the standard library.
-    fn new_ulid(&self) -> Ulid {
+    pub(crate) fn new_ulid(&self) -> Ulid {
         let chance = RandomState::new();
         let random = u128::from(chance.hash_one(1)) << 64 | u128::from(chance.hash_one(2));
         Ulid::new(self.clock.now_ms(), random)

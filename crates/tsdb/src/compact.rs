@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use block::meta::{HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES};
-use block::{BlockWriter, Error, Meta, Ulid};
+use block::{BlockWriter, ChunkToWrite, Error, Meta, Ulid};
 use stdx::Directory;
 
 use crate::source::{BlockSource, SeriesSource};
@@ -42,11 +42,25 @@ pub fn write_block(
     segment_bytes_max: u64,
     sources: &mut [Box<dyn SeriesSource + '_>],
 ) -> Result<Option<Meta>, Error> {
+    write_block_counting(dir, meta, segment_bytes_max, sources, &|_| ())
+}
+
+/// As [`write_block`], showing each chunk to `each` before it is written.
+///
+/// # Errors
+/// As there.
+pub fn write_block_counting(
+    dir: &dyn Directory,
+    meta: Meta,
+    segment_bytes_max: u64,
+    sources: &mut [Box<dyn SeriesSource + '_>],
+    each: &dyn Fn(&ChunkToWrite<'_>),
+) -> Result<Option<Meta>, Error> {
     let tables = symbols::tables(sources)?;
     let mut writer = BlockWriter::create(dir, meta.ulid, segment_bytes_max, &|each| {
         symbols::each_symbol(sources, &mut |symbol, _| each(symbol));
     })?;
-    match write_series(&mut writer, &meta, sources, &tables) {
+    match write_series(&mut writer, &meta, sources, &tables, each) {
         Ok(()) => writer.finish(meta),
         Err(error) => {
             writer.discard();
@@ -80,6 +94,31 @@ pub fn compact(
         }
         done => done,
     }
+}
+
+/// Writes a block anew, named `ulid`, without what is deleted in it. Returns what was written; `None` if
+/// nothing is left, the old block is then marked to be removed. It stays otherwise, too, as in
+/// [`compact`].
+///
+/// # Errors
+/// If it cannot be read or the disk refuses.
+pub fn rewrite(
+    dir: &dyn Directory,
+    ulid: Ulid,
+    segment_bytes_max: u64,
+    old: &Meta,
+) -> Result<Option<Meta>, Error> {
+    let mut meta = Meta::new(ulid, old.mint, old.maxt);
+    meta.compaction.level = 1;
+    meta.compaction.sources = vec![ulid];
+    meta.compaction.parents = vec![old.as_parent()];
+    meta.compaction.hints.clone_from(&old.compaction.hints);
+    let source = BlockSource::open(dir, &PathBuf::from(old.ulid.to_string()))?;
+    let written = write_block(dir, meta, segment_bytes_max, &mut [Box::new(source)])?;
+    if written.is_none() {
+        mark(dir, &[old], |it| it.compaction.deletable = true)?;
+    }
+    Ok(written)
 }
 
 fn merge_blocks(
@@ -122,6 +161,7 @@ fn write_series(
     meta: &Meta,
     sources: &mut [Box<dyn SeriesSource + '_>],
     tables: &[Vec<u32>],
+    each: &dyn Fn(&ChunkToWrite<'_>),
 ) -> Result<(), Error> {
     let mut merge = Merge::new(sources, tables)?;
     let mut pieces = Pieces::new(meta.mint, meta.maxt);
@@ -129,7 +169,10 @@ fn write_series(
         for series in merge.current() {
             pieces.add(series)?;
         }
-        writer.add_series(&labels, pieces.join()?.iter().map(series::Piece::to_write))?;
+        writer.add_series(
+            &labels,
+            pieces.join()?.iter().map(series::Piece::to_write).inspect(each),
+        )?;
         pieces.clear();
     }
     Ok(())

@@ -27,7 +27,7 @@ const LOCK_FILE: &str = "lock";
 
 /// An open database. Shared by wrapping it in an `Arc`; closed by [`Db::close`] or by dropping it.
 pub struct Db {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     maintenance: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) blocks: RwLock<Blocks>,
     /// Held by whoever compacts or reloads.
     pub(crate) maintaining: Mutex<()>,
+    /// Nothing may be written.
+    pub(crate) is_read_only: bool,
     n_wal_corruptions: u64,
     /// Held while the database is open. `None` if it is only read, or closed.
     lock: Mutex<Option<Box<dyn Send>>>,
@@ -252,7 +254,7 @@ impl Inner {
             .map_err(block_error("list blocks"))?;
         let setup = Setup { min_valid: blocks.in_order_maxt(), ..setup };
         let (head, replayed) = Head::open(&setup, wal_metrics)?;
-        let Setup { options, directory, clock, metrics, .. } = setup;
+        let Setup { options, directory, clock, metrics, read_only, .. } = setup;
         let seconds = (clock.monotonic() - start).as_secs_f64();
         metrics.replay_seconds.set(seconds);
         report(&replayed, seconds);
@@ -268,6 +270,7 @@ impl Inner {
             head,
             blocks: RwLock::new(blocks),
             maintaining: Mutex::default(),
+            is_read_only: read_only,
             n_wal_corruptions: replayed.n_wal_corruptions,
             lock: Mutex::new(lock),
             stop: Mutex::new(false),
@@ -321,9 +324,14 @@ fn report(replayed: &Replayed, seconds: f64) {
     for place in &replayed.repairs {
         tracing::error!(%place, "repaired corruption");
     }
-    if 0 < replayed.n_unknown_samples || 0 < replayed.n_unknown_series {
-        let (samples, chunks) = (replayed.n_unknown_samples, replayed.n_unknown_series);
-        tracing::warn!(samples, series_of_mapped_chunks = chunks, "Unknown series references");
+    let Replayed { n_unknown_samples, n_unknown_series, n_unknown_tombstones, .. } = *replayed;
+    if 0 < n_unknown_samples + n_unknown_series + n_unknown_tombstones {
+        tracing::warn!(
+            samples = n_unknown_samples,
+            series_of_mapped_chunks = n_unknown_series,
+            tombstones = n_unknown_tombstones,
+            "Unknown series references"
+        );
     }
     tracing::info!(samples = replayed.n_samples, seconds, "WAL replay completed");
 }

@@ -1,4 +1,4 @@
-//! Why a database could not be opened or closed.
+//! Why a database could not be opened, or would not do what it was told.
 
 use std::fmt;
 use std::io;
@@ -43,3 +43,31 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+/// Why deleting, cleaning or copying ended early. One variant for each thing the caller can do about it.
+#[derive(Debug)]
+pub enum AdminError {
+    /// The log cannot be written. Trying again may help.
+    Log(String),
+    /// A block cannot be read or written.
+    Block(block::Error),
+    /// This database does not do that.
+    Refused(String),
+}
+
+impl From<block::Error> for AdminError {
+    fn from(source: block::Error) -> Self {
+        Self::Block(source)
+    }
+}
+
+impl fmt::Display for AdminError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log(why) | Self::Refused(why) => f.write_str(why),
+            Self::Block(source) => source.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AdminError {}

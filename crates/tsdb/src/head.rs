@@ -4,6 +4,7 @@
 //! - [`appender`]: one [`batch`]: checked when appended, logged and [applied](apply) at commit.
 //! - [`chunk_files`]: finished chunks, mapped.
 //! - [`querier`], [`select`]: reading; [`isolation`]: what a reader may see.
+//! - [`deletion`]: what is deleted, in memory and in the log.
 //! - [`replay`]: the head as the files describe it; [`truncate`]: giving up what a block holds.
 //!
 //! Locks, in the order in which they may be taken: log; index; list of pages; a page; chunk files.
@@ -14,6 +15,7 @@ mod apply;
 mod batch;
 mod block_source;
 mod chunk_files;
+mod deletion;
 mod index;
 mod isolation;
 mod metadata;
@@ -65,6 +67,7 @@ pub(crate) struct Head {
     /// Records of series that no commit has logged yet.
     unlogged: Mutex<Vec<Vec<u8>>>,
     chunk_files: chunk_files::ChunkFiles,
+    deletions: deletion::Deletions,
     isolation: Arc<isolation::Isolation>,
     /// Time of the oldest sample, or what is left of it after truncation; `i64::MAX` without any.
     mint: AtomicI64,

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`Db::open`] opens a directory; a [`Db`] is a [`storage::Appendable`] and a [`storage::Queryable`] and
-//! owns the maintenance thread. [`Db::open_read_only`] is for tools. [`list`], [`analyze`] and [`dump`] look
+//! owns the maintenance thread. [`Db::delete`], [`Db::clean_tombstones`] and [`Db::snapshot`] are what an
+//! operator orders. [`Db::open_read_only`] is for tools. [`list`], [`analyze`] and [`dump`] look
 //! into blocks without opening a database.
 //!
 //! # Bytes of a series in the head
@@ -35,13 +36,14 @@
 //! `write`, and one pass over the series. Nothing is allocated but when a chunk's buffer grows. A view costs
 //! one entry in a map; it holds nothing up but truncation of what it may read.
 //!
-//! Not here yet: native histograms, out-of-order samples, deletion, snapshots. Their records in
+//! Not here yet: native histograms, out-of-order samples. Their records in
 //! a log are passed over, their chunks kept and not decoded.
 
 pub mod analyze;
 mod blocks;
 pub mod compact;
 mod db;
+mod deletion;
 pub mod dump;
 mod error;
 mod exemplars;
@@ -52,12 +54,13 @@ mod metrics;
 mod options;
 pub mod plan;
 pub mod retention;
+mod snapshot;
 pub mod source;
 mod stats;
 mod sync;
 
 pub use db::Db;
-pub use error::OpenError;
+pub use error::{AdminError, OpenError};
 pub use exemplars::SeriesExemplars;
 pub use memory::MemoryStatus;
 pub use options::{BLOCK_RANGE_MS_DEFAULT, Options};

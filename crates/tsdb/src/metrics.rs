@@ -1,11 +1,14 @@
 //! What the database tells about itself, under the names that dashboards know.
 
+mod blocks;
+
 use std::sync::Arc;
 
 use client::{Counter, Gauge, Registry, Summary};
 
 use crate::db::Inner;
 use crate::sync::lock;
+pub(crate) use blocks::BlockMetrics;
 
 /// Counters that the head and the database add to. Numbers that can be looked up are registered beside
 /// these, in [`crate::Db::open`].
@@ -29,15 +32,9 @@ pub(crate) struct Metrics {
     pub(crate) checkpoints_failed: Arc<Counter>,
     pub(crate) unknown_series: Arc<Counter>,
     pub(crate) unknown_samples: Arc<Counter>,
+    pub(crate) unknown_tombstones: Arc<Counter>,
     pub(crate) replay_seconds: Arc<Gauge>,
-    pub(crate) compactions: Arc<Counter>,
-    pub(crate) compactions_triggered: Arc<Counter>,
-    pub(crate) compactions_failed: Arc<Counter>,
-    pub(crate) reloads: Arc<Counter>,
-    pub(crate) reloads_failed: Arc<Counter>,
-    pub(crate) time_retentions: Arc<Counter>,
-    pub(crate) size_retentions: Arc<Counter>,
-    pub(crate) blocks_corrupt: Arc<Gauge>,
+    pub(crate) blocks: BlockMetrics,
     pub(crate) clean_start: Arc<Gauge>,
     pub(crate) gc_seconds: Option<Arc<Summary>>,
     pub(crate) wal_truncate_seconds: Option<Arc<Summary>>,
@@ -91,42 +88,12 @@ impl Metrics {
             ),
             unknown_series: unknown.get(&["series"]),
             unknown_samples: unknown.get(&["samples"]),
+            unknown_tombstones: unknown.get(&["tombstones"]),
             replay_seconds: registry.gauge(
                 "prometheus_tsdb_data_replay_duration_seconds",
                 "Time taken to replay the data on disk.",
             ),
-            compactions: counter(
-                "prometheus_tsdb_compactions_total",
-                "Total number of compactions that were executed for the partition.",
-            ),
-            compactions_triggered: counter(
-                "prometheus_tsdb_compactions_triggered_total",
-                "Total number of triggered compactions for the partition.",
-            ),
-            compactions_failed: counter(
-                "prometheus_tsdb_compactions_failed_total",
-                "Total number of compactions that failed for the partition.",
-            ),
-            reloads: counter(
-                "prometheus_tsdb_reloads_total",
-                "Number of times the database reloaded block data from disk.",
-            ),
-            reloads_failed: counter(
-                "prometheus_tsdb_reloads_failures_total",
-                "Number of times the database failed to reloadBlocks block data from disk.",
-            ),
-            time_retentions: counter(
-                "prometheus_tsdb_time_retentions_total",
-                "The number of times that blocks were deleted because the maximum time limit was exceeded.",
-            ),
-            size_retentions: counter(
-                "prometheus_tsdb_size_retentions_total",
-                "The number of times that blocks were deleted because the maximum number of bytes was exceeded.",
-            ),
-            blocks_corrupt: registry.gauge(
-                "pyrrha_tsdb_blocks_skipped",
-                "Number of blocks on disk that are left out because they cannot be read.",
-            ),
+            blocks: BlockMetrics::register(registry),
             clean_start: registry.gauge(
                 "prometheus_tsdb_clean_start",
                 "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean",

@@ -48,6 +48,13 @@ fn plan_sorted<'a>(blocks: &[&'a Meta], ranges: &[i64]) -> Vec<&'a Meta> {
     if group.is_empty() { first_with_deletions(older, ranges) } else { group }
 }
 
+/// True if the ranges of some of the blocks overlap.
+pub fn is_overlapping(blocks: &[&Meta]) -> bool {
+    let mut ranges: Vec<(i64, i64)> = blocks.iter().map(|it| (it.mint, it.maxt)).collect();
+    ranges.sort_unstable();
+    ranges.windows(2).any(|it| it[1].0 < it[0].1)
+}
+
 /// Returns the first run of blocks in which each begins before those before it end.
 fn first_overlap<'a>(blocks: &[&'a Meta]) -> Vec<&'a Meta> {
     let mut run: Vec<&Meta> = Vec::new();

@@ -52,6 +52,9 @@ impl SeriesSource for HeadRange<'_> {
                 out.labels.extend(pairs_of(page.key(record)).map(|id| self.symbols[id as usize]));
             }
         }
+        if let Some(deleted) = self.head.deletions.get(series) {
+            deleted.as_slice().iter().for_each(|it| out.deleted.add(*it));
+        }
         let no_view: Option<&isolation::View> = None;
         let Some(chunks) = self.head.chunks(series, self.mint, self.maxt, no_view) else {
             return Ok(true);

@@ -42,7 +42,10 @@ impl HeadQuerier {
             |it| *it,
             |page, series| {
                 let Some(record) = page.get(*series) else { return };
-                kept.extend(self.overlaps(page, record).then_some(*series));
+                let range = (self.mint, self.maxt);
+                let is_there = self.overlaps(page, record)
+                    && !self.head.is_deleted(page, *series, record, range);
+                kept.extend(is_there.then_some(*series));
             },
         );
         kept
@@ -211,7 +214,7 @@ impl SeriesSet for HeadSet {
         let Some(chunks) = self.head.chunks(self.series[at], mint, maxt, Some(&self.view)) else {
             return Ok(());
         };
-        let start = out.t.len();
+        let (start, mark) = (out.t.len(), out.mark());
         // What is hidden is at the end, so the end has to be read to leave it out.
         let until = if chunks.n_hidden == 0 { maxt } else { i64::MAX };
         for finished in &chunks.finished {
@@ -226,6 +229,9 @@ impl SeriesSet for HeadSet {
             let kept = start + out.t[start..seen].partition_point(|t| *t <= maxt);
             out.t.truncate(kept);
             out.v.truncate(kept);
+        }
+        if let Some(deleted) = self.head.deletions.get(self.series[at]) {
+            out.retain_since(mark, |t| !deleted.contains(t));
         }
         Ok(())
     }

@@ -13,13 +13,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
 
-use model::Labels;
+use block::Interval;
+use model::{Labels, SeriesRef};
 use stdx::{Clock, Directory};
-use wal::record::{self, DecodeError, Kind, RefSample};
+use wal::record::{self, DecodeError, Kind, RefSample, Tombstone};
 use wal::{Position, ReadError, Reader, checkpoint, segment};
 
 use super::appender::OpenAppenders;
 use super::chunk_files::{ChunkFiles, Entry};
+use super::deletion::Deletions;
 use super::index::{Index, Key};
 use super::isolation::Isolation;
 use super::series::{Finished, Pages, page_of};
@@ -27,7 +29,7 @@ use super::{Head, WAL_FOLDER, metadata};
 use crate::exemplars::Exemplars;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::sync::lock;
+use crate::sync::{lock, write};
 use crate::{OpenError, Options};
 use extras::Extras;
 use workers::Workers;
@@ -38,6 +40,7 @@ pub(crate) struct Replayed {
     pub(crate) n_samples: u64,
     pub(crate) n_unknown_series: u64,
     pub(crate) n_unknown_samples: u64,
+    pub(crate) n_unknown_tombstones: u64,
     /// What was cut off, and where.
     pub(crate) repairs: Vec<String>,
     pub(crate) n_wal_corruptions: u64,
@@ -119,6 +122,7 @@ impl Head {
             log: Mutex::new(None),
             unlogged: Mutex::default(),
             chunk_files,
+            deletions: Deletions::default(),
             isolation: Arc::new(Isolation::default()),
             mint: AtomicI64::new(i64::MAX),
             maxt: AtomicI64::new(i64::MIN),
@@ -271,9 +275,7 @@ impl<'a> Replay<'a> {
             Kind::Series => record::series(body, |series, labels| self.series(series.0, &labels)),
             Kind::Samples => record::samples(body, |it| self.sample(it)),
             Kind::SamplesV2 => record::samples_v2(body, |it, _| self.sample(it)),
-            Kind::Tombstones => {
-                record::tombstones(body, |it| self.last_ref = self.last_ref.max(it.series.0))
-            }
+            Kind::Tombstones => record::tombstones(body, |it| self.tombstone(it)),
             Kind::Exemplars => record::exemplars(body, |it| self.exemplar(it)),
             Kind::Metadata => record::metadata(body, |series, it| self.metadata(series, it)),
             // Histograms have no place in the head yet.
@@ -369,6 +371,39 @@ impl<'a> Replay<'a> {
         self.workers.push(it);
     }
 
+    fn tombstone(&mut self, it: Tombstone) {
+        let Tombstone { series: SeriesRef(logged), mint, maxt } = it;
+        self.last_ref = self.last_ref.max(logged);
+        let series = self.aliases.get(&logged).copied().unwrap_or(logged);
+        let page = self.head.pages.find(page_of(series));
+        let is_known = page.is_some_and(|page| lock(&page).has(series));
+        if !is_known {
+            self.replayed.n_unknown_tombstones += u64::from(self.min_valid <= maxt);
+        } else if (mint, maxt) == (i64::MIN, i64::MAX) {
+            self.unlink(series);
+        } else if self.min_valid <= maxt {
+            self.head.deletions.add(series, Interval { mint, maxt });
+        }
+    }
+
+    /// Takes a series out whose samples are in a block: a later one with the same labels is a new one. Its
+    /// record goes with the first truncation, as it is empty.
+    fn unlink(&mut self, series: u64) {
+        self.workers.wait();
+        let Some(page) = self.head.pages.find(page_of(series)) else { return };
+        let mut page = lock(&page);
+        page.set_finished(series, std::iter::empty());
+        let Some(record) = page.get_mut(series) else { return };
+        if record.open.take().is_some() {
+            page.count_closed();
+        }
+        let Some(record) = page.get(series) else { return };
+        let key = page.key(record).to_vec();
+        drop(page);
+        write(&self.head.index).remove(&key, series);
+        self.head.deletions.remove(series);
+    }
+
     /// Builds postings, and drops what is not needed.
     fn finish(self) {
         let head = self.head;
@@ -378,6 +413,7 @@ impl<'a> Replay<'a> {
         self.replayed.n_unknown_samples = done.n_unknown;
         head.last_ref.store(self.last_ref, SeqCst);
         head.metrics.unknown_samples.add(self.replayed.n_unknown_samples);
+        head.metrics.unknown_tombstones.add(self.replayed.n_unknown_tombstones);
         head.metrics.wal_corruptions.add(self.replayed.n_wal_corruptions);
         let mut index = head.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         for (n, page) in head.pages.all() {

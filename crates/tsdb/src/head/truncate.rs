@@ -48,6 +48,9 @@ impl Head {
         self.forget(&gone);
         self.metadata.forget(gone.iter().map(|(series, _)| *series));
         self.pages.drop_empty(newest);
+        self.deletions.truncate(mint, |series| {
+            self.pages.find(page_of(series)).is_some_and(|page| lock(&page).has(series))
+        });
         let oldest = self.mint.load(SeqCst);
         if oldest < mint {
             // As upstream: what is left starts at the cut, whether or not a sample is there.

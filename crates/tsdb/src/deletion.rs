@@ -1,0 +1,83 @@
+//! Deleting: marking what goes, and writing blocks anew without it.
+
+use std::sync::Arc;
+
+use block::{Block, Meta};
+use model::Matcher;
+
+use crate::compact::rewrite;
+use crate::db::Inner;
+use crate::sync::{lock, write};
+use crate::{AdminError, Db};
+
+impl Db {
+    /// Deletes the samples in `mint..=maxt` of the series that fulfil all matchers. They are out of sight
+    /// at once, and off the disk when their blocks are next written.
+    ///
+    /// # Errors
+    /// If the disk refuses. Some may be deleted then, and asking again deletes the rest.
+    pub fn delete(&self, mint: i64, maxt: i64, matchers: &[Matcher]) -> Result<(), AdminError> {
+        self.inner.delete(mint, maxt, matchers)
+    }
+
+    /// Writes every block of which something is deleted anew without that. Returns when none is left.
+    ///
+    /// # Errors
+    /// If a block cannot be read, or the disk refuses. What was done before stays done.
+    pub fn clean_tombstones(&self) -> Result<(), AdminError> {
+        self.inner.clean_tombstones()
+    }
+}
+
+impl Inner {
+    fn delete(&self, mint: i64, maxt: i64, matchers: &[Matcher]) -> Result<(), AdminError> {
+        // Nothing moves from the head into a block meanwhile.
+        let _maintaining = self.change()?;
+        self.head.delete(mint, maxt, matchers).map_err(AdminError::Log)?;
+        let directory = self.directory.as_ref();
+        for block in self.blocks().iter().filter(|it| it.overlaps(mint, maxt)) {
+            if block.delete(directory, mint, maxt, matchers)? {
+                let changed = Block::open(directory, block.path())?;
+                write(&self.blocks).replace(Arc::new(changed));
+            }
+        }
+        Ok(())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), AdminError> {
+        let _maintaining = self.change()?;
+        let start = self.clock.monotonic();
+        let cleaned = self.clean_blocks();
+        let seconds = (self.clock.monotonic() - start).as_secs_f64();
+        if let Some(it) = &self.metrics.blocks.histograms {
+            it.tombstone_cleanup_seconds.observe(seconds);
+        }
+        cleaned
+    }
+
+    fn clean_blocks(&self) -> Result<(), AdminError> {
+        let all = self.blocks();
+        for block in all.iter().filter(|it| !it.tombstones().is_empty()) {
+            let ulid = self.new_ulid();
+            let meta: &Meta = block.meta();
+            let written =
+                rewrite(self.directory.as_ref(), ulid, self.options.block_segment_bytes, meta)?;
+            let left = written.map_or(0, |it| it.stats.n_samples);
+            tracing::info!(block = %meta.ulid, new = %ulid, samples = left, "block written anew without what is deleted");
+            self.read_again(&[meta]);
+            self.reload()?;
+        }
+        Ok(())
+    }
+
+    /// Lets nobody else change blocks while the returned value lives.
+    ///
+    /// # Errors
+    /// If the database is only read.
+    pub(crate) fn change(&self) -> Result<std::sync::MutexGuard<'_, ()>, AdminError> {
+        if self.is_read_only {
+            return Err(AdminError::Refused("the database is open for reading only".to_owned()));
+        }
+        Ok(lock(&self.maintaining))
+    }
+}

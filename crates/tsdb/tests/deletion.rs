@@ -1,0 +1,263 @@
+//! Deletions against a map: in the head and in blocks, across compactions, restarts, crashes and cleaning.
+
+mod support;
+
+use model::{Labels, MatchType, Matcher};
+use proptest::prelude::*;
+use storage::{Appendable, Queryable, SelectHints};
+use support::{Contents, contents, copy, everything, open};
+use tsdb::{AdminError, Db, Options};
+
+/// A range of a block, far shorter than in life.
+const RANGE: i64 = 100_000;
+const START: i64 = 1_700_000_000_000;
+const N_SERIES: usize = 12;
+
+fn options() -> Options {
+    Options {
+        retention_ms: 0,
+        block_range_min_ms: RANGE,
+        block_range_max_ms: 9 * RANGE,
+        wal_segment_bytes: 32 << 10,
+        ..Options::default()
+    }
+}
+
+fn labels(i: usize) -> Labels {
+    Labels::from_pairs([("__name__", format!("m{}", i % 3)), ("i", i.to_string())])
+}
+
+/// Selectors and which series they are for.
+fn selector(which: usize) -> (Matcher, fn(usize) -> bool) {
+    match which % 4 {
+        0 => (Matcher::equal("__name__", "m1"), |i| i % 3 == 1),
+        1 => (Matcher::equal("i", "4"), |i| i == 4),
+        2 => (Matcher::new(MatchType::Regexp, "i", "[0-5]").expect("compiles"), |i| i < 6),
+        _ => (Matcher::new(MatchType::NotEqual, "i", "7").expect("compiles"), |i| i != 7),
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// So many rounds of samples of all series.
+    Scrape(usize),
+    /// From so long ago, so long.
+    Delete {
+        which: usize,
+        ago: i64,
+        len: i64,
+    },
+    Maintain,
+    Clean,
+    Restart,
+    Crash,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (1usize..40).prop_map(Op::Scrape),
+        6 => (0usize..4, -1000i64..900_000, 0i64..400_000)
+            .prop_map(|(which, ago, len)| Op::Delete { which, ago, len }),
+        3 => Just(Op::Maintain),
+        1 => Just(Op::Clean),
+        1 => Just(Op::Restart),
+        2 => Just(Op::Crash),
+    ]
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    n_folders: usize,
+    db: Option<Db>,
+    model: Contents,
+    now: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let db = Some(open(&dir.path().join("0"), options()));
+        Self { dir, n_folders: 0, db, model: Contents::new(), now: START }
+    }
+
+    fn db(&self) -> &Db {
+        self.db.as_ref().expect("open between the steps")
+    }
+
+    fn folder(&self) -> std::path::PathBuf {
+        self.dir.path().join(self.n_folders.to_string())
+    }
+
+    fn step(&mut self, op: &Op) {
+        match *op {
+            Op::Scrape(rounds) => (0..rounds).for_each(|_| self.scrape()),
+            Op::Delete { which, ago, len } => self.delete(which, self.now - ago, len),
+            Op::Maintain => self.db().maintain(),
+            Op::Clean => {
+                self.db().clean_tombstones().expect("cleans");
+                assert!(self.db().blocks().iter().all(|it| it.tombstones().is_empty()));
+            }
+            Op::Restart => {
+                self.db = None;
+                self.db = Some(open(&self.folder(), options()));
+            }
+            Op::Crash => {
+                let from = self.folder();
+                self.n_folders += 1;
+                copy(&from, &self.folder());
+                self.db = None;
+                self.db = Some(open(&self.folder(), options()));
+            }
+        }
+        assert!(everything(self.db()) == self.model, "{op:?}");
+    }
+
+    fn scrape(&mut self) {
+        self.now += 3000;
+        let mut appender = self.db().appender();
+        for i in 0..N_SERIES {
+            let v = 1.0 / (self.now - START + i as i64) as f64;
+            appender.append(&labels(i), self.now, v).expect("takes");
+            self.model.entry(labels(i)).or_default().insert(self.now, v.to_bits());
+        }
+        appender.commit().expect("commits");
+    }
+
+    fn delete(&mut self, which: usize, mint: i64, len: i64) {
+        let (matcher, fits) = selector(which);
+        self.db().delete(mint, mint + len, &[matcher]).expect("deletes");
+        for i in (0..N_SERIES).filter(|i| fits(*i)) {
+            if let Some(samples) = self.model.get_mut(&labels(i)) {
+                samples.retain(|t, _| !(mint..=mint + len).contains(t));
+            }
+        }
+        self.model.retain(|_, samples| !samples.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn equals_a_map(ops in prop::collection::vec(op(), 1..40)) {
+        let mut world = World::new();
+        ops.iter().for_each(|it| world.step(it));
+    }
+}
+
+#[test]
+fn is_kept_by_checkpoints_and_leaves_blocks_without() {
+    let mut world = World::new();
+    (0..20).for_each(|_| world.scrape());
+    world.step(&Op::Delete { which: 0, ago: 30_000, len: 10_000 });
+    for _ in 0..4 {
+        (0..60).for_each(|_| world.scrape());
+        // The newest deletion is in the log that the next truncation folds.
+        world.step(&Op::Delete { which: 1, ago: 20_000, len: 10_000 });
+        world.step(&Op::Maintain);
+    }
+    let wal = std::fs::read_dir(world.folder().join("wal")).expect("lists");
+    let is_checkpoint = |name: &str| name.starts_with("checkpoint.");
+    let mut names = wal.map(|it| it.expect("lists").file_name().to_string_lossy().into_owned());
+    assert!(names.any(|it| is_checkpoint(&it)), "a checkpoint is part of the test");
+    assert!(world.db().blocks().iter().all(|it| it.tombstones().is_empty()));
+    world.step(&Op::Crash);
+    // A whole series in head and blocks: its labels go too.
+    world.step(&Op::Delete { which: 1, ago: 10_000_000, len: 20_000_000 });
+    let querier = world.db().querier(i64::MIN, i64::MAX).expect("opens");
+    let found =
+        querier.select(&SelectHints::default(), &[Matcher::equal("i", "4")]).expect("finds");
+    assert_eq!(found.len(), 0);
+    world.step(&Op::Clean);
+    world.step(&Op::Crash);
+    let of_4 = contents(world.db(), &[Matcher::equal("i", "4")], i64::MIN, i64::MAX);
+    assert_eq!(of_4, Contents::new());
+}
+
+#[test]
+fn snapshots_open_as_databases() {
+    let mut world = World::new();
+    (0..150).for_each(|_| world.scrape());
+    world.step(&Op::Maintain);
+    world.step(&Op::Delete { which: 0, ago: 100_000, len: 90_000 });
+    world.step(&Op::Delete { which: 2, ago: 400_000, len: 90_000 });
+    let now = world.model.clone();
+    let db = world.db();
+    let n_blocks = db.blocks().len();
+    assert!(0 < n_blocks);
+    let folder = std::path::Path::new("snapshots");
+    db.snapshot(&folder.join("all"), true).expect("copies");
+    db.snapshot(&folder.join("blocks"), false).expect("copies");
+    // What comes later is not in them.
+    world.step(&Op::Clean);
+    world.step(&Op::Delete { which: 3, ago: 900_000, len: 900_000 });
+    let at = |name: &str| open(&world.folder().join(folder).join(name), options());
+    assert!(everything(&at("all")) == now);
+    let blocks = at("blocks");
+    assert_eq!(blocks.blocks().len(), n_blocks);
+    let end = blocks.blocks().iter().map(|it| it.meta().maxt).max().expect("blocks");
+    let mut in_blocks = now;
+    in_blocks.values_mut().for_each(|it| it.retain(|t, _| *t < end));
+    in_blocks.retain(|_, it| !it.is_empty());
+    assert!(everything(&blocks) == in_blocks);
+    // An empty database has an empty snapshot.
+    let empty = open(&world.dir.path().join("empty"), options());
+    empty.snapshot(std::path::Path::new("s"), true).expect("copies");
+}
+
+#[test]
+fn a_reader_does_not_write() {
+    let mut world = World::new();
+    (0..100).for_each(|_| world.scrape());
+    world.step(&Op::Maintain);
+    world.step(&Op::Delete { which: 2, ago: 200_000, len: 90_000 });
+    (0..10).for_each(|_| world.scrape());
+    let folder = world.folder();
+    // Killed within a commit, and with head chunks that are torn.
+    let copied = world.dir.path().join("copied");
+    copy(&folder, &copied);
+    let newest = |name: &str| {
+        let all = std::fs::read_dir(copied.join(name)).expect("lists");
+        let files = all.map(|it| it.expect("lists").path()).filter(|it| it.is_file());
+        files.max().expect("there are files")
+    };
+    let wal = newest("wal");
+    let mut bytes = std::fs::read(&wal).expect("reads");
+    bytes.truncate(bytes.len() - 3);
+    std::fs::write(&wal, bytes).expect("writes");
+    let leftover = copied.join("01BZJ9WJQPWHGNC2W4J9TA62KC.tmp-for-deletion");
+    std::fs::create_dir(leftover).expect("creates");
+    let before = listing(&copied);
+    let directory = std::sync::Arc::new(stdx::SystemDirectory::new(&copied));
+    let clock = std::sync::Arc::new(stdx::SystemClock::default());
+    let reader = Db::open_read_only(directory, clock).expect("opens");
+    assert!(!everything(&reader).is_empty());
+    let all = Matcher::equal("no_such_label", "");
+    assert!(matches!(
+        reader.delete(0, i64::MAX, std::slice::from_ref(&all)),
+        Err(AdminError::Refused(_))
+    ));
+    assert!(matches!(reader.clean_tombstones(), Err(AdminError::Refused(_))));
+    assert!(matches!(reader.snapshot("s".as_ref(), true), Err(AdminError::Refused(_))));
+    reader.maintain();
+    reader.close().expect("closes");
+    drop(reader);
+    assert_eq!(listing(&copied), before);
+}
+
+/// All files with their bytes, and all folders.
+fn listing(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Option<Vec<u8>>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("lists") {
+        let path = entry.expect("lists").path();
+        if path.is_dir() {
+            all.push((path.clone(), None));
+            all.extend(listing(&path));
+        } else {
+            let bytes = std::fs::read(&path).expect("reads");
+            all.push((path, Some(bytes)));
+        }
+    }
+    all.sort();
+    all
+}
