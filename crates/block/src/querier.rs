@@ -184,8 +184,8 @@ fn read_chunk(
 ) -> Result<(), ReadError> {
     let chunk = block.chunk(meta.reference)?;
     let mark = out.mark();
-    let Samples { t, v, histogram_t, histogram } = out;
-    let mut columns = Columns { t, v, histogram_t, histogram };
+    let Samples { st, t, v, histogram_st, histogram_t, histogram } = out;
+    let mut columns = Columns { st, t, v, histogram_st, histogram_t, histogram };
     chunk::decode(chunk, mint, maxt, &mut columns).map_err(|it| ReadError::Corrupt {
         place: format!("{} chunk {}", block.path().display(), meta.reference),
         reason: it.to_string(),

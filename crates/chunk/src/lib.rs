@@ -3,8 +3,10 @@
 //! - [`Encoding`]: the byte that says how a chunk is written. [`ChunkData`] is that byte with the data,
 //!   borrowed; a [`Chunk`] owns it.
 //! - [`OpenChunk`]: a float chunk that grows; 48 bytes of state beside its buffer.
+//! - [`OpenXor2`], [`OpenHistogram`]: the other chunks that grow, less small and less often met.
 //! - [`decode`]: all samples of a chunk within a time range, into columns the caller owns: the hot
-//!   path of queries. [`xor::Reader`] gives them one by one.
+//!   path of queries. [`decode_samples`] keeps integer histograms as they are; [`xor::Reader`] gives
+//!   floats one by one.
 //! - [`cut`]: when a chunk is full, as pure functions.
 //!
 //! Floats are XOR chunks (encoding 1): each timestamp as the difference of differences, each value as
@@ -13,13 +15,17 @@
 //! Costs, measured (`cargo bench -p pyrrha-chunk`) on one core: see `docs/format/chunks.md`. Decoding
 //! allocates only by growing the columns, by at most what the length of the data allows.
 //!
-//! XOR2 and native histograms (encodings 2 to 4) are read, not written; start timestamps are skipped.
-//!
-//! Not here: encodings 5 and 6 are known by name, but not read yet ([`DecodeError::Unsupported`]).
+//! XOR2 chunks (encoding 4) are XOR chunks with start times. Native histograms have a chunk each for
+//! integer and float counts, without (2, 3) and with start times (5, 6).
 
+mod buffer;
 pub mod cut;
 mod histogram;
+#[cfg(test)]
+mod naive;
 mod open;
+mod sample;
+mod starts;
 mod varbit;
 pub mod xor;
 mod xor2;
@@ -28,7 +34,10 @@ use std::fmt;
 
 use model::FloatHistogram;
 
+pub use histogram::OpenHistogram;
 pub use open::OpenChunk;
+pub use sample::{HistogramRef, Sample, Value};
+pub use xor2::OpenXor2;
 
 /// How a chunk's data is written: the byte before it in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +77,20 @@ impl Encoding {
         self as u8
     }
 
+    /// True if the samples may have start times.
+    pub fn has_starts(self) -> bool {
+        matches!(self, Self::Xor2 | Self::HistogramSt | Self::FloatHistogramSt)
+    }
+
+    /// How many samples its count can say.
+    fn n_samples_max(self) -> usize {
+        match self {
+            // Two bits of the count say what is known about a counter reset.
+            Self::HistogramSt | Self::FloatHistogramSt => 0x3FFF,
+            _ => 0xFFFF,
+        }
+    }
+
     /// True if the samples are floats.
     pub fn is_float(self) -> bool {
         matches!(self, Self::Xor | Self::Xor2)
@@ -103,21 +126,22 @@ impl ChunkData<'_> {
     /// How many samples the chunk says it has; 0 if it is too short to say.
     pub fn n_samples(&self) -> usize {
         let Some(head) = self.data.first_chunk() else { return 0 };
-        let n = u16::from_be_bytes(*head);
-        usize::from(match self.encoding {
-            Encoding::HistogramSt | Encoding::FloatHistogramSt => n & 0x3FFF,
-            _ => n,
-        })
+        usize::from(u16::from_be_bytes(*head)) & self.encoding.n_samples_max()
     }
 }
 
-/// Where decoded samples go: floats, and beside them histograms.
+/// Where decoded samples go: floats, and beside them histograms. A column of start times is as long as
+/// that of the times, or empty if no sample has one; 0 is none.
 #[derive(Debug)]
 pub struct Columns<'a> {
+    /// Start times of the floats.
+    pub st: &'a mut Vec<i64>,
     /// Times of the floats.
     pub t: &'a mut Vec<i64>,
     /// The floats.
     pub v: &'a mut Vec<f64>,
+    /// Start times of the histograms.
+    pub histogram_st: &'a mut Vec<i64>,
     /// Times of the histograms.
     pub histogram_t: &'a mut Vec<i64>,
     /// The histograms.
@@ -135,13 +159,38 @@ pub fn decode(
     out: &mut Columns<'_>,
 ) -> Result<(), DecodeError> {
     match chunk.encoding {
-        Encoding::Xor => xor::decode_range(chunk.data, mint, maxt, out.t, out.v),
-        Encoding::Xor2 => xor2::decode_range(chunk.data, mint, maxt, out.t, out.v),
-        Encoding::Histogram | Encoding::FloatHistogram => {
-            histogram::decode_range(chunk, mint, maxt, out.histogram_t, out.histogram)
+        Encoding::Xor => {
+            xor::decode_range(chunk.data, mint, maxt, out.t, out.v)?;
+            starts::pad(out.st, out.t.len());
+            Ok(())
         }
-        other => Err(DecodeError::Unsupported(other)),
+        Encoding::Xor2 => xor2::decode_range(chunk.data, mint, maxt, out.st, out.t, out.v),
+        _ => histogram::decode_range(chunk, mint, maxt, out),
     }
+}
+
+/// As [`decode`], one after the other, and integer histograms as such: for those who write them again.
+///
+/// # Errors
+/// If the data is not a chunk; nothing is appended then.
+pub fn decode_samples(
+    chunk: ChunkData<'_>,
+    mint: i64,
+    maxt: i64,
+    out: &mut Vec<Sample>,
+) -> Result<(), DecodeError> {
+    if !chunk.encoding.is_float() {
+        return histogram::decode_samples(chunk, mint, maxt, out);
+    }
+    let (mut st, mut t, mut v) = (Vec::new(), Vec::new(), Vec::new());
+    match chunk.encoding {
+        Encoding::Xor => xor::decode_range(chunk.data, mint, maxt, &mut t, &mut v)?,
+        _ => xor2::decode_range(chunk.data, mint, maxt, &mut st, &mut t, &mut v)?,
+    }
+    st.resize(t.len(), 0);
+    let samples = st.into_iter().zip(t).zip(v);
+    out.extend(samples.map(|((st, t), v)| Sample { st, t, value: Value::Float(v) }));
+    Ok(())
 }
 
 /// Why data could not be decoded.
@@ -149,8 +198,6 @@ pub fn decode(
 pub enum DecodeError {
     /// The data ends before the last sample it announces.
     Truncated,
-    /// The encoding is known, but not readable yet.
-    Unsupported(Encoding),
     /// A histogram has buckets of a kind that is not known.
     UnknownSchema(i64),
     /// A histogram chunk announces more than any histogram has.
@@ -163,7 +210,6 @@ impl fmt::Display for DecodeError {
             Self::Truncated => f.write_str("chunk data ends before its last sample"),
             Self::UnknownSchema(it) => write!(f, "unknown histogram schema {it}"),
             Self::Excessive => f.write_str("histogram chunk announces too many buckets"),
-            Self::Unsupported(it) => write!(f, "chunk encoding {} not supported yet", it.byte()),
         }
     }
 }

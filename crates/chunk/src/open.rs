@@ -3,6 +3,8 @@
 use stdx::bits::{BitWriter, PADDING};
 use stdx::varint;
 
+use crate::buffer::capacity_for;
+use crate::starts::put_varint;
 use crate::xor::{Reader, State};
 use crate::{Chunk, ChunkData, DecodeError, Encoding};
 
@@ -64,8 +66,10 @@ impl OpenChunk {
         }
         let n_bits = reader.position();
         let State { t, t_delta, value } = reader.state;
+        // Damaged data may have a window that is wider than it says: then the next value has its own.
+        let width = if value.leading + value.width <= 64 { value.width } else { 0 };
         let (v, leading, width) =
-            (value.bits, value.leading.to_le_bytes()[0], value.width.to_le_bytes()[0]);
+            (value.bits, value.leading.to_le_bytes()[0], width.to_le_bytes()[0]);
         let mut buf = data[..n_bits.div_ceil(8)].to_vec();
         if !n_bits.is_multiple_of(8) {
             // Writing needs zeros after the last bit, whatever was there.
@@ -169,20 +173,6 @@ impl OpenChunk {
             self.buf = grown;
         }
     }
-}
-
-/// Rounds up to a size the allocator has: four steps for each doubling, none below 16 bytes.
-fn capacity_for(len: usize) -> usize {
-    let step = (len.next_power_of_two() / 8).max(16);
-    len.next_multiple_of(step)
-}
-
-fn put_varint(bits: &mut BitWriter<'_>, mut v: u64) {
-    while 0x80 <= v {
-        bits.put(v & 0x7F | 0x80, 8);
-        v >>= 7;
-    }
-    bits.put(v, 8);
 }
 
 /// Writes a change of the time difference. An n-bit bin holds -(2^(n-1)-1) to 2^(n-1).

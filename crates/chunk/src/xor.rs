@@ -12,7 +12,7 @@
 //! end the data reads as zeros, which decode, so the end is checked once, after the loop; the announced
 //! count is held against the length before anything is allocated.
 
-use stdx::bits::{BitReader, PADDING};
+use stdx::bits::{BitReader, BitWriter, PADDING};
 
 use crate::DecodeError;
 
@@ -275,6 +275,49 @@ impl Value {
         let differing = if self.width <= shown - head { next << head } else { bits.peek_all() };
         bits.skip(self.width);
         self.bits ^= differing >> self.leading & self.window;
+    }
+}
+
+/// A prefix: bits, and how many.
+pub(crate) type Prefix = (u64, u32);
+
+impl Value {
+    /// Writes `next`, and becomes it.
+    pub(crate) fn put(&mut self, bits: &mut BitWriter<'_>, next: u64) {
+        if next == self.bits {
+            bits.put(0, 1);
+        } else {
+            self.put_differing(bits, next, (0b10, 2), (0b11, 2));
+        }
+    }
+
+    /// Writes the bits by which `next` differs, after `known` if they lie inside the last window, else after
+    /// `own`; then becomes it.
+    pub(crate) fn put_differing(
+        &mut self,
+        bits: &mut BitWriter<'_>,
+        next: u64,
+        known: Prefix,
+        own: Prefix,
+    ) {
+        let differing = next ^ self.bits;
+        debug_assert_ne!(differing, 0, "something differs");
+        // Damaged data may have had a window that is wider than it says.
+        let has_window = self.width != 0 && self.leading + self.width <= 64;
+        if has_window && differing & !self.window == 0 {
+            bits.put(known.0, known.1);
+            bits.put(differing >> (64 - self.leading - self.width), self.width);
+        } else {
+            // The format has 5 bits for leading zeros.
+            self.leading = differing.leading_zeros().min(31);
+            self.width = 64 - self.leading - differing.trailing_zeros();
+            self.window = u64::MAX << (64 - self.width) >> self.leading;
+            // A width of 64 is written as 0.
+            let window = u64::from(self.leading) << 6 | u64::from(self.width & 63);
+            bits.put(own.0 << 11 | window, own.1 + 11);
+            bits.put(differing >> differing.trailing_zeros(), self.width);
+        }
+        self.bits = next;
     }
 }
 

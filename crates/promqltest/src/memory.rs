@@ -173,7 +173,7 @@ impl SeriesSet for Selected {
     }
 
     fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
-        let Samples { t, v, histogram_t, histogram } = &self.0[at].samples;
+        let Samples { t, v, histogram_t, histogram, .. } = &self.0[at].samples;
         let within = |times: &[i64]| {
             let start = times.partition_point(|it| *it < mint);
             start..times.partition_point(|it| *it <= maxt).max(start)

@@ -136,21 +136,28 @@ impl SeriesSet for MergedSet {
             let floats = out.t.len();
             let histograms = out.histogram_t.len();
             self.sets[set as usize].read(part_at as usize, mint, maxt, out)?;
-            join_tail(&mut out.t, &mut out.v, floats);
-            join_tail(&mut out.histogram_t, &mut out.histogram, histograms);
+            join_tail(&mut out.st, &mut out.t, &mut out.v, floats);
+            join_tail(&mut out.histogram_st, &mut out.histogram_t, &mut out.histogram, histograms);
         }
         Ok(())
     }
 }
 
 /// Makes `t` ascend again after a part was appended at `from`; of equal times the earlier entry stays.
-fn join_tail<V: Clone>(t: &mut Vec<i64>, v: &mut Vec<V>, from: usize) {
+fn join_tail<V: Clone>(st: &mut Vec<i64>, t: &mut Vec<i64>, v: &mut Vec<V>, from: usize) {
+    if !st.is_empty() {
+        // A part without start times says nothing about them.
+        st.resize(t.len(), 0);
+    }
     if from == 0 || from == t.len() || t[from - 1] < t[from] {
         return;
     }
     let mut order: Vec<usize> = (0..t.len()).collect();
     order.sort_by_key(|at| t[*at]);
     order.dedup_by_key(|at| t[*at]);
+    if !st.is_empty() {
+        *st = order.iter().map(|at| st[*at]).collect();
+    }
     *v = order.iter().map(|at| v[*at].clone()).collect();
     *t = order.iter().map(|at| t[*at]).collect();
 }
@@ -163,7 +170,9 @@ mod tests {
     fn joins_overlapping_columns() {
         let mut t = vec![1, 3, 5, 2, 3, 6];
         let mut v = vec!["a1", "a3", "a5", "b2", "b3", "b6"];
-        join_tail(&mut t, &mut v, 3);
+        let mut st = vec![0, 2, 4];
+        join_tail(&mut st, &mut t, &mut v, 3);
         assert_eq!((t, v), (vec![1, 2, 3, 5, 6], vec!["a1", "b2", "a3", "a5", "b6"]));
+        assert_eq!(st, [0, 0, 2, 4, 0]);
     }
 }

@@ -84,12 +84,19 @@ pub trait SeriesSet: Send + Sync {
 
 /// Decoded samples of one series, in columns: floats, and beside them native histograms. Each is
 /// ascending in time and no time is in both.
+///
+/// Start times are when the counting of a sample began; 0 is none. As most samples have none, their
+/// columns are as long as the times or empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples {
+    /// Start times of the floats.
+    pub st: Vec<i64>,
     /// Times of the floats.
     pub t: Vec<i64>,
     /// The floats, stale markers included.
     pub v: Vec<f64>,
+    /// Start times of the histograms.
+    pub histogram_st: Vec<i64>,
     /// Times of the histograms.
     pub histogram_t: Vec<i64>,
     /// The histograms.
@@ -99,8 +106,10 @@ pub struct Samples {
 impl Samples {
     /// Empties the columns and keeps their memory.
     pub fn clear(&mut self) {
+        self.st.clear();
         self.t.clear();
         self.v.clear();
+        self.histogram_st.clear();
         self.histogram_t.clear();
         self.histogram.clear();
     }
@@ -122,15 +131,78 @@ impl Samples {
 
     /// Removes those of the samples added since `mark` whose time `keep` does not take.
     pub fn retain_since(&mut self, mark: Mark, keep: impl Fn(i64) -> bool) {
-        retain(&mut self.t, &mut self.v, mark.floats, &keep);
-        retain(&mut self.histogram_t, &mut self.histogram, mark.histograms, &keep);
+        self.retain_floats(mark.floats, |t, _| keep(t));
+        self.retain_histograms(mark.histograms, |t, _| keep(t));
     }
 
-    /// Adds a float.
+    /// Adds a float without a start time.
     pub fn push(&mut self, t: i64, v: f64) {
         debug_assert!(self.t.last().is_none_or(|last| *last < t), "times ascend");
+        if !self.st.is_empty() {
+            self.st.push(0);
+        }
         self.t.push(t);
         self.v.push(v);
+    }
+
+    /// The start time of float `at`; 0 if it has none.
+    pub fn start(&self, at: usize) -> i64 {
+        self.st.get(at).copied().unwrap_or(0)
+    }
+
+    /// The start time of histogram `at`; 0 if it has none.
+    pub fn histogram_start(&self, at: usize) -> i64 {
+        self.histogram_st.get(at).copied().unwrap_or(0)
+    }
+
+    /// Keeps the floats for which `keep` says so, given their time and value, from float `from` on.
+    pub fn retain_floats(&mut self, from: usize, mut keep: impl FnMut(i64, f64) -> bool) {
+        let mut kept = from;
+        for at in from..self.t.len() {
+            if keep(self.t[at], self.v[at]) {
+                (self.t[kept], self.v[kept]) = (self.t[at], self.v[at]);
+                if let Some(st) = self.st.get(at).copied() {
+                    self.st[kept] = st;
+                }
+                kept += 1;
+            }
+        }
+        self.truncate_floats(kept);
+    }
+
+    /// Keeps the histograms for which `keep` says so, given their time and value, from histogram `from`
+    /// on.
+    pub fn retain_histograms(
+        &mut self,
+        from: usize,
+        mut keep: impl FnMut(i64, &FloatHistogram) -> bool,
+    ) {
+        let mut kept = from;
+        for at in from..self.histogram_t.len() {
+            if keep(self.histogram_t[at], &self.histogram[at]) {
+                self.histogram_t[kept] = self.histogram_t[at];
+                self.histogram.swap(kept, at);
+                if let Some(st) = self.histogram_st.get(at).copied() {
+                    self.histogram_st[kept] = st;
+                }
+                kept += 1;
+            }
+        }
+        self.truncate_histograms(kept);
+    }
+
+    /// Keeps the first `n` floats.
+    pub fn truncate_floats(&mut self, n: usize) {
+        self.st.truncate(n);
+        self.t.truncate(n);
+        self.v.truncate(n);
+    }
+
+    /// Keeps the first `n` histograms.
+    pub fn truncate_histograms(&mut self, n: usize) {
+        self.histogram_st.truncate(n);
+        self.histogram_t.truncate(n);
+        self.histogram.truncate(n);
     }
 }
 
@@ -139,19 +211,6 @@ impl Samples {
 pub struct Mark {
     floats: usize,
     histograms: usize,
-}
-
-fn retain<V>(t: &mut Vec<i64>, v: &mut Vec<V>, from: usize, keep: &impl Fn(i64) -> bool) {
-    let mut kept = from;
-    for at in from..t.len() {
-        if keep(t[at]) {
-            t.swap(kept, at);
-            v.swap(kept, at);
-            kept += 1;
-        }
-    }
-    t.truncate(kept);
-    v.truncate(kept);
 }
 
 /// Why stored data could not be read.

@@ -183,16 +183,17 @@ fn chunk_distributions(block: &Block, numbers: &[u32]) -> Result<String, Error> 
 /// Counts the buckets of a histogram chunk over all its samples, if its encoding can be read.
 fn n_buckets(chunk: ChunkData<'_>) -> Option<usize> {
     debug_assert_ne!(chunk.encoding, Encoding::Xor, "histograms only");
-    let (mut t, mut v, mut histogram_t, mut histogram) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut columns = chunk::Columns {
-        t: &mut t,
-        v: &mut v,
-        histogram_t: &mut histogram_t,
-        histogram: &mut histogram,
-    };
+    let storage::Samples { st, t, v, histogram_st, histogram_t, histogram } =
+        &mut storage::Samples::default();
+    let mut columns = chunk::Columns { st, t, v, histogram_st, histogram_t, histogram };
     chunk::decode(chunk, i64::MIN, i64::MAX, &mut columns).ok()?;
-    Some(histogram.iter().map(|it| it.positive_buckets.len() + it.negative_buckets.len()).sum())
+    Some(
+        columns
+            .histogram
+            .iter()
+            .map(|it| it.positive_buckets.len() + it.negative_buckets.len())
+            .sum(),
+    )
 }
 
 /// Draws how `sizes` are distributed, as bars in percent of all chunks.

@@ -122,7 +122,7 @@ fn refuses_what_is_too_short() {
 }
 
 /// Times with every size of change, and values with every kind of difference.
-fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
+pub(crate) fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
     let step = prop_oneof![
         4 => Just(15_000i64),
         2 => 14_990i64..15_010,

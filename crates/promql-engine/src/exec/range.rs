@@ -127,21 +127,10 @@ fn drop_stale(samples: &mut Samples) {
     // Runs of values are looked at without a branch for each.
     let has_stale = |run: &[f64]| run.iter().fold(false, |any, v| any | is_stale_nan(*v));
     if samples.v.chunks(64).any(has_stale) {
-        let mut kept = 0;
-        for at in 0..samples.v.len() {
-            if !is_stale_nan(samples.v[at]) {
-                (samples.t[kept], samples.v[kept]) = (samples.t[at], samples.v[at]);
-                kept += 1;
-            }
-        }
-        samples.t.truncate(kept);
-        samples.v.truncate(kept);
+        samples.retain_floats(0, |_, v| !is_stale_nan(v));
     }
     if samples.histogram.iter().any(|it| is_stale_nan(it.sum)) {
-        let stale: Vec<bool> = samples.histogram.iter().map(|it| is_stale_nan(it.sum)).collect();
-        let mut keep = stale.iter().map(|it| !it);
-        samples.histogram_t.retain(|_| keep.next().unwrap_or(true));
-        samples.histogram.retain(|it| !is_stale_nan(it.sum));
+        samples.retain_histograms(0, |_, it| !is_stale_nan(it.sum));
     }
 }
 

@@ -118,12 +118,13 @@ impl Pieces {
     fn decode(&mut self, chunk: ChunkData<'_>) -> Result<(), Error> {
         // Histograms would be decoded beside the floats, and lost: their encodings are refused.
         if chunk.encoding != Encoding::Xor {
-            return Err(Error::Refused(
-                chunk::DecodeError::Unsupported(chunk.encoding).to_string(),
-            ));
+            let encoding = chunk.encoding.byte();
+            return Err(Error::Refused(format!("chunk encoding {encoding} is not merged yet")));
         }
         let (histogram_t, histogram) = (&mut Vec::new(), &mut Vec::new());
-        let mut columns = Columns { t: &mut self.t, v: &mut self.v, histogram_t, histogram };
+        let (st, histogram_st) = (&mut Vec::new(), &mut Vec::new());
+        let (t, v) = (&mut self.t, &mut self.v);
+        let mut columns = Columns { st, t, v, histogram_st, histogram_t, histogram };
         chunk::decode(chunk, self.mint, self.maxt, &mut columns)
             .map_err(|it| Error::Refused(it.to_string()))
     }

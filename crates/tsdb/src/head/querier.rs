@@ -227,8 +227,7 @@ impl SeriesSet for HeadSet {
         if 0 < chunks.n_hidden {
             let seen = out.t.len() - chunks.n_hidden.min(out.t.len() - start);
             let kept = start + out.t[start..seen].partition_point(|t| *t <= maxt);
-            out.t.truncate(kept);
-            out.v.truncate(kept);
+            out.truncate_floats(kept);
         }
         if let Some(deleted) = self.head.deletions.get(self.series[at]) {
             out.retain_since(mark, |t| !deleted.contains(t));
@@ -245,13 +244,12 @@ impl HeadSet {
         maxt: i64,
         out: &mut Samples,
     ) -> Result<(), ReadError> {
-        let Samples { t, v, histogram_t, histogram } = out;
-        chunk::decode(chunk, mint, maxt, &mut Columns { t, v, histogram_t, histogram }).map_err(
-            |error| ReadError::Corrupt {
-                place: "chunk of the head".to_owned(),
-                reason: error.to_string(),
-            },
-        )
+        let Samples { st, t, v, histogram_st, histogram_t, histogram } = out;
+        let mut columns = Columns { st, t, v, histogram_st, histogram_t, histogram };
+        chunk::decode(chunk, mint, maxt, &mut columns).map_err(|error| ReadError::Corrupt {
+            place: "chunk of the head".to_owned(),
+            reason: error.to_string(),
+        })
     }
 }
 
