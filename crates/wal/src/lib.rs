@@ -11,7 +11,8 @@
 //! - [`checkpoint`]: folds old segments into one folder that holds only what is still needed.
 //! - [`repair()`]: takes what is damaged out of a log, keeps it aside, and keeps what is readable behind it.
 //!
-//! Costs: writing allocates nothing in the steady state; 10 bytes a sample before compression.
+//! Costs: writing allocates nothing in the steady state; 11 bytes a sample before compression, about 8 after
+//! (`docs/format/wal.md` has the figures).
 //! Reading copies a record once if it is compressed or fragmented and never otherwise.
 //!
 //! Not here: what records mean to series (`tsdb`).
