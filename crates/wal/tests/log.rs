@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use full_disk::FullDisk;
-use model::{Labels, Metadata, SeriesRef};
+use model::{Labels, SeriesRef};
 use proptest::prelude::*;
 use stdx::{Directory, SystemClock, SystemDirectory};
 use wal::record::{self, Kind, RefSample};
-use wal::{Compression, Metrics, Options, ReadError, Reader, Writer, checkpoint, segment};
+use wal::{Compression, Metrics, Options, ReadError, Reader, Writer, segment};
 
 const T: i64 = 1_700_000_000_000;
 
@@ -164,66 +164,6 @@ fn the_out_of_order_log_is_cut_and_removed_from_below() {
         "prometheus_tsdb_out_of_order_wbl_record_bytes_saved_total{compression=\"snappy\"} ";
     let saved = page.lines().find_map(|it| it.strip_prefix(saved)).expect("is there");
     assert!(400.0 < saved.parse::<f64>().expect("a number"), "{page}");
-}
-
-#[test]
-fn a_checkpoint_keeps_what_is_needed() {
-    let (_dir, directory) = folder();
-    let mut writer = open(&directory, Options::default());
-    let labels = |v: &str| Labels::from_pairs([("__name__", "m"), ("a", v)]);
-    let mut both = series_record(1, &labels("x"));
-    record::put_series(&mut both, SeriesRef(2), &labels("y"));
-    let mut metadata = Vec::new();
-    for help in ["old", "new"] {
-        record::start(Kind::Metadata, &mut metadata);
-        let it = Metadata { help: help.to_owned(), ..Metadata::default() };
-        record::put_metadata(&mut metadata, SeriesRef(2), &it);
-        writer.log(&[&metadata]).expect("writes");
-    }
-    writer
-        .log(&[&both, &samples_record(&[(1, T, 1.0), (2, T, 1.0), (2, T + 10, 2.0)])])
-        .expect("writes");
-    writer.cut().expect("cuts");
-    writer
-        .log(&[&samples_record(&[(1, T + 1, 1.0)]), &samples_record(&[(2, T + 20, 3.0)])])
-        .expect("writes");
-    writer.cut().expect("cuts");
-    let later = samples_record(&[(2, T + 30, 4.0)]);
-    writer.log(&[&later]).expect("writes");
-
-    for last in [0, 1] {
-        let request = checkpoint::Request {
-            directory: Arc::clone(&directory),
-            folder: Path::new("wal"),
-            last,
-            keep: &|series| series.0 == 2,
-            mint: T + 10,
-            start_times: false,
-            options: Options::default(),
-            clock: Arc::new(SystemClock::default()),
-        };
-        let found = checkpoint::create(&request).expect("folds");
-        writer.remove_below(last + 1).expect("removes");
-        checkpoint::remove_before(directory.as_ref(), Path::new("wal"), last).expect("removes");
-        assert_eq!(
-            checkpoint::last(directory.as_ref(), Path::new("wal")).expect("lists"),
-            Some(found)
-        );
-    }
-    let (read, error) = read_all(&directory, "wal/checkpoint.00000001");
-    assert!(error.is_none());
-    let expected = [
-        series_record(2, &labels("y")),
-        samples_record(&[(2, T + 10, 2.0)]),
-        metadata.clone(),
-        samples_record(&[(2, T + 20, 3.0)]),
-    ];
-    // The second folding reads the first one's metadata and writes it last.
-    assert_eq!(
-        read,
-        [expected[0].clone(), expected[1].clone(), expected[3].clone(), expected[2].clone()]
-    );
-    assert_eq!(read_all(&directory, "wal").0, [later]);
 }
 
 #[test]
