@@ -3,18 +3,14 @@
 //! Older readers know histograms without custom bounds only, so a batch is split: those with custom
 //! bounds go to a record of another kind. With start times there is one record for both.
 
-use model::{CounterResetHint, FloatHistogram, Histogram, SeriesRef, Span};
+use model::{
+    CounterResetHint, FloatHistogram, Histogram, SCHEMA_CUSTOM, SCHEMA_KNOWN, SeriesRef, Span,
+};
 use stdx::varint::{put_i64, put_u64};
 
 use super::fields::{put_base, take_base, take_byte, take_float, take_signed, take_unsigned};
 use super::samples::{Place, Places};
 use super::{DecodeError, Kind, start};
-
-/// The schema whose bounds are in the histogram itself.
-const CUSTOM_SCHEMA: i32 = -53;
-/// The schemas a query understands; finer ones up to [`SCHEMA_MAX`] are reduced when they are read.
-const SCHEMA_MIN: i32 = -9;
-const SCHEMA_MAX: i32 = 52;
 
 /// One histogram in the log; `H` is one of [`HistogramBody`], or a reference to one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +41,9 @@ pub trait HistogramBody: Sized {
     /// Its resolution.
     fn schema(&self) -> i32;
 
+    /// Makes it as coarse as those that queries understand, if it is finer.
+    fn reduce_to_known(&mut self);
+
     /// Appends it.
     fn put(&self, out: &mut Vec<u8>);
 
@@ -69,7 +68,7 @@ pub fn put_histograms<'a, H: HistogramBody + 'a>(
     let (mut first, mut custom_base) = (None, None);
     for RefHistogram { series, t, histogram, .. } in batch {
         let (first_ref, first_t) = *first.get_or_insert((series, t));
-        let (out, (base_ref, base_t)) = if histogram.schema() == CUSTOM_SCHEMA {
+        let (out, (base_ref, base_t)) = if histogram.schema() == SCHEMA_CUSTOM {
             let base = custom_base.get_or_insert_with(|| {
                 start(custom_kind, custom);
                 put_base(custom, series, t)
@@ -103,7 +102,7 @@ pub fn put_histograms_v2<'a, H: HistogramBody + 'a>(
 }
 
 /// Walks a record of histograms, with start times or without, `kind` being one of the three of `H`.
-/// Returns how many were passed over because their schema is not known.
+/// Schemas finer than any that queries understand are reduced. Returns how many were passed over because their schema is not known.
 ///
 /// # Errors
 /// As [`super::series`].
@@ -114,9 +113,14 @@ pub fn histograms<H: HistogramBody>(
 ) -> Result<u64, DecodeError> {
     debug_assert!(H::KINDS.contains(&kind), "a record of the other histograms");
     let mut n_unknown = 0;
-    let known = |it: RefHistogram<H>| match it.histogram.schema() {
-        CUSTOM_SCHEMA | SCHEMA_MIN..=SCHEMA_MAX => each(it),
-        _ => n_unknown += 1,
+    let known = |mut it: RefHistogram<H>| {
+        let schema = it.histogram.schema();
+        if schema == SCHEMA_CUSTOM || SCHEMA_KNOWN.contains(&schema) {
+            it.histogram.reduce_to_known();
+            each(it);
+        } else {
+            n_unknown += 1;
+        }
     };
     if kind == H::KINDS[2] { with_start(body, known) } else { without_start(body, known) }?;
     Ok(n_unknown)
@@ -157,6 +161,10 @@ impl HistogramBody for Histogram {
         self.schema
     }
 
+    fn reduce_to_known(&mut self) {
+        Histogram::reduce_to_known(self);
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         put_scale(out, self.hint, self.schema, self.zero_threshold);
         put_u64(out, self.zero_count);
@@ -193,6 +201,10 @@ impl HistogramBody for FloatHistogram {
 
     fn schema(&self) -> i32 {
         self.schema
+    }
+
+    fn reduce_to_known(&mut self) {
+        FloatHistogram::reduce_to_known(self);
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -279,13 +291,13 @@ fn put_float(out: &mut Vec<u8>, v: f64) {
 }
 
 fn put_bounds(out: &mut Vec<u8>, schema: i32, bounds: &[f64]) {
-    if schema == CUSTOM_SCHEMA {
+    if schema == SCHEMA_CUSTOM {
         put_floats(out, bounds);
     }
 }
 
 fn take_bounds(body: &mut &[u8], schema: i32) -> Result<Vec<f64>, DecodeError> {
-    if schema == CUSTOM_SCHEMA { take_many(body, take_float) } else { Ok(Vec::new()) }
+    if schema == SCHEMA_CUSTOM { take_many(body, take_float) } else { Ok(Vec::new()) }
 }
 
 /// Takes a count and so many of `T`. The count may lie, so little is set aside for it.
