@@ -9,6 +9,7 @@
 //! - [`Reader`]: walks the records of a range of segments, mapped into memory.
 //! - [`Tail`]: follows a log that is being written; the writer's [`Progress`] says when there is more.
 //! - [`checkpoint`]: folds old segments into one folder that holds only what is still needed.
+//! - [`snapshot`]: the newest chunks of the head in a log of their own, and where replay goes on from.
 //! - [`repair()`]: takes what is damaged out of a log, keeps it aside, and keeps what is readable behind it.
 //!
 //! Costs: writing allocates nothing in the steady state; 11 bytes a sample before compression, about 8 after
@@ -25,6 +26,7 @@ mod reader;
 pub mod record;
 mod repair;
 pub mod segment;
+pub mod snapshot;
 mod tail;
 mod writer;
 

@@ -4,7 +4,7 @@
 //! that starts with [`start`]; encoders of a whole record empty it themselves. Decoders walk the entries
 //! and hand each to a closure; a float costs no allocation.
 
-mod fields;
+pub(crate) mod fields;
 mod histograms;
 mod samples;
 

@@ -7,8 +7,9 @@ use model::{FloatHistogram, Histogram};
 use wal::record::{self, HistogramBody, Kind, RefHistogram};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let Some((kind, body)) = record::split(input) else { return };
+    let _ = wal::snapshot::decode(input);
     let _ = record::check(input);
+    let Some((kind, body)) = record::split(input) else { return };
     match kind {
         Kind::Samples => {
             let mut all = Vec::new();
