@@ -21,6 +21,7 @@ const UNUSED_BYTES: usize = 7 * 8;
 
 /// One record of a snapshot.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are series, and they come one by one")]
 pub enum Entry<'a> {
     /// A series.
     Series(SeriesEntry<'a>),
