@@ -7,6 +7,7 @@
 //! - [`decode`]: all samples of a chunk within a time range, into columns the caller owns: the hot
 //!   path of queries. [`decode_samples`] keeps integer histograms as they are; [`xor::Reader`] gives
 //!   floats one by one.
+//! - [`Rebuilder`]: any samples as chunks again, for merges and for what came out of order.
 //! - [`cut`]: when a chunk is full, as pure functions.
 //!
 //! Floats are XOR chunks (encoding 1): each timestamp as the difference of differences, each value as
@@ -24,6 +25,7 @@ mod histogram;
 #[cfg(test)]
 mod naive;
 mod open;
+mod rebuild;
 mod sample;
 mod starts;
 mod varbit;
@@ -36,6 +38,7 @@ use model::FloatHistogram;
 
 pub use histogram::OpenHistogram;
 pub use open::OpenChunk;
+pub use rebuild::{Purpose, Rebuilder, Rebuilt};
 pub use sample::{HistogramRef, Sample, Value};
 pub use xor2::OpenXor2;
 

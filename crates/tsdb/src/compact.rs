@@ -7,8 +7,9 @@
 //!
 //! Labels are compared as merged symbol positions, which sort as the strings do: no label is spelled
 //! out. A chunk that lies within the block, overlaps no other and has nothing deleted is copied; one
-//! that does not is decoded and written again: alone it stays one chunk, several that overlap become
-//! chunks of 120 samples. Of equal timestamps the one of the chunk that begins first stays.
+//! that does not is decoded and written again: alone it stays one chunk of its encoding, several that
+//! overlap become chunks of 120 samples, one kind in each. Of equal timestamps the one of the chunk that
+//! begins first stays.
 //!
 //! Memory: 4 bytes a symbol and source, one series of each source, a read window of 256 KiB each, and
 //! what [`block::index::IndexWriter`] needs. Nothing grows with the number of samples: merging a day of
@@ -169,10 +170,7 @@ fn write_series(
         for series in merge.current() {
             pieces.add(series)?;
         }
-        writer.add_series(
-            &labels,
-            pieces.join()?.iter().map(series::Piece::to_write).inspect(each),
-        )?;
+        writer.add_series(&labels, pieces.join()?.iter().map(series::to_write).inspect(each))?;
         pieces.clear();
     }
     Ok(())

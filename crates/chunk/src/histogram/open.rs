@@ -29,8 +29,7 @@ pub struct OpenHistogram {
 impl OpenHistogram {
     /// Starts a chunk that continues none: with the first histogram of its kind.
     ///
-    /// - `encoding`: one for histograms; it decides whether start times are kept. Whether the counts are
-    ///   integers is up to the histogram.
+    /// - `with_starts`: whether start times are kept.
     /// - `st`: its start time; 0 is none.
     ///
     /// The histogram must be valid, see [`model::Histogram::validate`].
@@ -114,6 +113,11 @@ impl OpenHistogram {
         }
         self.put(&sample);
         None
+    }
+
+    /// True if the chunk holds histograms of this kind: integers or floats.
+    pub fn takes(&self, histogram: HistogramRef<'_>) -> bool {
+        kind_of(histogram) == self.kind()
     }
 
     /// True if the last sample says the same as `histogram`, its sum (and floats) compared bit by bit.

@@ -1,7 +1,8 @@
 //! The chunks of one series on their way into a block.
 
 use block::{ChunkToWrite, Error, Intervals};
-use chunk::{Chunk, ChunkData, Columns, Encoding, OpenChunk, cut};
+use chunk::{Chunk, ChunkData, Columns, Encoding, Purpose, Rebuilder, Rebuilt, Sample};
+use storage::Samples;
 
 use crate::source::SourceSeries;
 
@@ -10,35 +11,20 @@ pub(super) struct Pieces {
     mint: i64,
     /// Last millisecond of the block.
     maxt: i64,
-    pieces: Vec<Piece>,
-    t: Vec<i64>,
-    v: Vec<f64>,
+    pieces: Vec<Rebuilt>,
+    floats: Samples,
 }
 
-/// A chunk of the block.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Piece {
-    mint: i64,
-    maxt: i64,
-    chunk: Chunk,
-}
-
-impl Piece {
-    pub(super) fn to_write(&self) -> ChunkToWrite<'_> {
-        ChunkToWrite { mint: self.mint, maxt: self.maxt, chunk: self.chunk.as_data() }
-    }
+/// A chunk of the block as the writer takes it.
+pub(super) fn to_write(piece: &Rebuilt) -> ChunkToWrite<'_> {
+    ChunkToWrite { mint: piece.mint, maxt: piece.maxt, chunk: piece.chunk.as_data() }
 }
 
 impl Pieces {
     /// Starts for a block of `mint..maxt`.
     pub(super) fn new(mint: i64, maxt: i64) -> Self {
-        Self {
-            mint,
-            maxt: maxt.saturating_sub(1),
-            pieces: Vec::new(),
-            t: Vec::new(),
-            v: Vec::new(),
-        }
+        let maxt = maxt.saturating_sub(1);
+        Self { mint, maxt, pieces: Vec::new(), floats: Samples::default() }
     }
 
     pub(super) fn clear(&mut self) {
@@ -55,7 +41,7 @@ impl Pieces {
             let is_within = self.mint <= it.mint && it.maxt <= self.maxt;
             if is_within && !deleted.overlaps(it.mint, it.maxt) {
                 let chunk = Chunk { encoding: chunk.encoding, data: chunk.data.into() };
-                self.pieces.push(Piece { mint: it.mint, maxt: it.maxt, chunk });
+                self.pieces.push(Rebuilt { mint: it.mint, maxt: it.maxt, chunk });
             } else {
                 self.add_trimmed(chunk, deleted)?;
             }
@@ -64,9 +50,9 @@ impl Pieces {
     }
 
     /// Merges what overlaps. The result ascends in time.
-    pub(super) fn join(&mut self) -> Result<&[Piece], Error> {
+    pub(super) fn join(&mut self) -> Result<&[Rebuilt], Error> {
         self.pieces.sort_by_key(|it| (it.mint, it.maxt));
-        let overlaps = |it: &[Piece]| it[1].mint <= it[0].maxt;
+        let overlaps = |it: &[Rebuilt]| it[1].mint <= it[0].maxt;
         if self.pieces.windows(2).any(overlaps) {
             self.pieces.dedup();
             let mut rest = std::mem::take(&mut self.pieces).into_iter().peekable();
@@ -84,59 +70,65 @@ impl Pieces {
     }
 
     fn add_trimmed(&mut self, chunk: ChunkData<'_>, deleted: &Intervals) -> Result<(), Error> {
-        self.t.clear();
-        self.v.clear();
-        self.decode(chunk)?;
-        let mut open = None;
-        for (t, v) in self.t.iter().zip(&self.v).filter(|it| !deleted.contains(*it.0)) {
-            append(&mut open, *t, *v);
-        }
-        self.pieces.extend(open.map(finish));
-        Ok(())
-    }
-
-    fn add_merged(&mut self, run: &[Piece]) -> Result<(), Error> {
-        self.t.clear();
-        self.v.clear();
-        for it in run {
-            self.decode(it.chunk.as_data())?;
-        }
-        let mut order: Vec<usize> = (0..self.t.len()).collect();
-        order.sort_by_key(|at| self.t[*at]);
-        order.dedup_by_key(|at| self.t[*at]);
-        for samples in order.chunks(cut::SAMPLES_PER_CHUNK) {
-            let mut open = None;
-            for at in samples {
-                append(&mut open, self.t[*at], self.v[*at]);
+        let mut rebuilder = Rebuilder::new(Purpose::Trim(chunk.encoding));
+        if chunk.encoding.is_float() {
+            self.floats.clear();
+            self.decode_floats(chunk)?;
+            for at in (0..self.floats.t.len()).filter(|at| !deleted.contains(self.floats.t[*at])) {
+                self.push_float(&mut rebuilder, at);
             }
-            self.pieces.extend(open.map(finish));
+        } else {
+            let mut samples = Vec::new();
+            self.decode(chunk, &mut samples)?;
+            samples.iter().filter(|it| !deleted.contains(it.t)).for_each(|it| rebuilder.push(it));
         }
+        self.pieces.extend(rebuilder.finish());
         Ok(())
     }
 
-    /// Appends the samples of a chunk in the block's range to the columns.
-    fn decode(&mut self, chunk: ChunkData<'_>) -> Result<(), Error> {
-        // Histograms would be decoded beside the floats, and lost: their encodings are refused.
-        if chunk.encoding != Encoding::Xor {
-            let encoding = chunk.encoding.byte();
-            return Err(Error::Refused(format!("chunk encoding {encoding} is not merged yet")));
+    /// Merges chunks that overlap. Of equal times the one of the first chunk stays.
+    fn add_merged(&mut self, run: &[Rebuilt]) -> Result<(), Error> {
+        // What was written as XOR2 somewhere is written so again.
+        let xor2 = run.iter().any(|it| it.chunk.encoding == Encoding::Xor2);
+        let mut rebuilder = Rebuilder::new(Purpose::Merge { xor2 });
+        if run.iter().all(|it| it.chunk.encoding.is_float()) {
+            self.floats.clear();
+            for it in run {
+                self.decode_floats(it.chunk.as_data())?;
+            }
+            let t = &self.floats.t;
+            let mut order: Vec<usize> = (0..t.len()).collect();
+            order.sort_by_key(|at| t[*at]);
+            order.dedup_by_key(|at| t[*at]);
+            order.into_iter().for_each(|at| self.push_float(&mut rebuilder, at));
+        } else {
+            let mut samples = Vec::new();
+            for it in run {
+                self.decode(it.chunk.as_data(), &mut samples)?;
+            }
+            samples.sort_by_key(|it| it.t);
+            samples.dedup_by_key(|it| it.t);
+            samples.iter().for_each(|it| rebuilder.push(it));
         }
-        let (histogram_t, histogram) = (&mut Vec::new(), &mut Vec::new());
-        let (st, histogram_st) = (&mut Vec::new(), &mut Vec::new());
-        let (t, v) = (&mut self.t, &mut self.v);
+        self.pieces.extend(rebuilder.finish());
+        Ok(())
+    }
+
+    fn push_float(&self, rebuilder: &mut Rebuilder, at: usize) {
+        rebuilder.push_float(self.floats.start(at), self.floats.t[at], self.floats.v[at]);
+    }
+
+    /// Appends the samples of a chunk of floats in the block's range to the columns.
+    fn decode_floats(&mut self, chunk: ChunkData<'_>) -> Result<(), Error> {
+        let Samples { st, t, v, histogram_st, histogram_t, histogram } = &mut self.floats;
         let mut columns = Columns { st, t, v, histogram_st, histogram_t, histogram };
         chunk::decode(chunk, self.mint, self.maxt, &mut columns)
             .map_err(|it| Error::Refused(it.to_string()))
     }
-}
 
-fn append(open: &mut Option<OpenChunk>, t: i64, v: f64) {
-    match open {
-        Some(open) => open.append(t, v),
-        None => *open = Some(OpenChunk::start(t, v)),
+    /// Appends the samples of a chunk in the block's range.
+    fn decode(&self, chunk: ChunkData<'_>, out: &mut Vec<Sample>) -> Result<(), Error> {
+        chunk::decode_samples(chunk, self.mint, self.maxt, out)
+            .map_err(|it| Error::Refused(it.to_string()))
     }
-}
-
-fn finish(open: OpenChunk) -> Piece {
-    Piece { mint: open.first_t(), maxt: open.last_t(), chunk: open.finish() }
 }

@@ -1,5 +1,7 @@
 //! Blocks written from plain lists, merged, and read back.
 
+mod kinds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
