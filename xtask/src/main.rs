@@ -4,7 +4,7 @@
 //! - `ci`: format, lints, tidy, tests, documentation, fuzz smoke.
 //! - `tidy`: the rules of the house that no lint knows.
 //! - `fuzz [SECONDS]`: runs each fuzz target for a while.
-//! - `bench ingest`: the load against the peers.
+//! - `bench ingest | restart | flood`: loads, beside the peers.
 
 mod bench;
 mod ci;
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
         ["fuzz"] => fuzz::fuzz(60),
         ["fuzz", seconds] => fuzz::fuzz(seconds.parse()?),
         ["bench", name, ref rest @ ..] => bench::bench(name, rest),
-        _ => bail!("usage: cargo xtask test | ci | tidy | fuzz [SECONDS] | bench ingest [OPTIONS]"),
+        _ => bail!("usage: cargo xtask test | ci | tidy | fuzz [SECONDS] | bench NAME [OPTIONS]"),
     }
 }
 

@@ -1,4 +1,6 @@
-//! `bench ingest`: 200 targets of 1,000 series, scraped every 5 s by us and the peers at the same time.
+//! `bench ingest`: the same targets scraped by us and the peers at the same time. Three loads, unless one is given:
+//! 200 targets of 1,000 series every 5 s, the same with a fifth of the series replaced each minute, and 500 of 2,000
+//! every 15 s.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,6 +26,17 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// The three loads.
+    fn all() -> [Self; 3] {
+        let load = |targets, series, interval_s, churn_percent, warm_s| Self {
+            shape: Shape { targets, series, interval_s, churn_percent },
+            warm_s,
+            window_s: 120,
+            only: None,
+        };
+        [load(200, 1000, 5, 0, 60), load(200, 1000, 5, 20, 60), load(500, 2000, 15, 0, 120)]
+    }
+
     /// Reads `--targets N --series N --interval S --churn PERCENT --warm S --window S --only NAME`.
     pub(crate) fn parse(args: &[&str]) -> Result<Self> {
         let shape = Shape { targets: 200, series: 1000, interval_s: 5, churn_percent: 0 };
@@ -59,14 +72,20 @@ struct Reading {
     samples: u64,
 }
 
-/// Runs the load and prints the table.
+/// Runs the load that the options describe, or all three without any, and prints the tables.
 ///
 /// # Errors
-/// If a program is missing or fails.
-pub(crate) fn ingest(load: &Load) -> Result<()> {
+/// If an option is not known, or a program is missing or fails.
+pub(crate) fn ingest(args: &[&str]) -> Result<()> {
     run("cargo", ["build", "--release", "--locked", "--package", "pyrrha"])?;
-    let folder = std::env::temp_dir().join(format!("pyrrha-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
+    if !args.is_empty() {
+        return one(&Load::parse(args)?);
+    }
+    Load::all().iter().try_for_each(one)
+}
+
+fn one(load: &Load) -> Result<()> {
+    let folder = super::work_folder()?;
     let entrants = start_all(load, &folder)?;
     println!("{load:?}; data and logs in {}", folder.display());
     thread::sleep(Duration::from_secs(load.warm_s));
@@ -82,10 +101,8 @@ pub(crate) fn ingest(load: &Load) -> Result<()> {
 fn start_all(load: &Load, folder: &Path) -> Result<Vec<Entrant>> {
     let shape = load.shape;
     let templates = templates(shape);
-    let ours =
-        crate::root().join(std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into()));
     let entrants: [(&'static str, PathBuf); 3] = [
-        ("pyrrha", ours.join("release/pyrrha")),
+        ("pyrrha", super::pyrrha()),
         ("prometheus", "prometheus".into()),
         ("victoria-metrics", "victoria-metrics".into()),
     ];
@@ -97,29 +114,34 @@ fn start_all(load: &Load, folder: &Path) -> Result<Vec<Entrant>> {
         let served = serve(shape, &templates)?;
         let config = folder.join(format!("{name}.yml"));
         fs::write(&config, scrape_config(shape, served.port))?;
-        let (data, port) = (folder.join(name), free_port()?);
-        let (config, data) = (config.display(), data.display());
-        let args: Vec<String> = match name {
-            "victoria-metrics" => vec![
-                format!("-promscrape.config={config}"),
-                format!("-storageDataPath={data}"),
-                format!("-httpListenAddr=127.0.0.1:{port}"),
-                "-retentionPeriod=1".into(),
-            ],
-            _ => vec![
-                format!("--config.file={config}"),
-                format!("--storage.tsdb.path={data}"),
-                format!("--web.listen-address=127.0.0.1:{port}"),
-            ],
-        };
-        let args = if name == "pyrrha" { [vec!["server".into()], args].concat() } else { args };
+        let port = free_port()?;
+        let args = arguments(name, &config, &folder.join(name), port);
         started.push(Entrant { peer: Peer::start(name, &program, &args, folder, port)?, served });
     }
     Ok(started)
 }
 
+/// The command line of a program that scrapes as `config` says.
+pub(super) fn arguments(name: &str, config: &Path, data: &Path, port: u16) -> Vec<String> {
+    let (config, data) = (config.display(), data.display());
+    let args = match name {
+        "victoria-metrics" => vec![
+            format!("-promscrape.config={config}"),
+            format!("-storageDataPath={data}"),
+            format!("-httpListenAddr=127.0.0.1:{port}"),
+            "-retentionPeriod=1".into(),
+        ],
+        _ => vec![
+            format!("--config.file={config}"),
+            format!("--storage.tsdb.path={data}"),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+        ],
+    };
+    if name == "pyrrha" { [vec!["server".into()], args].concat() } else { args }
+}
+
 /// Ten jobs, each with a tenth of the targets.
-fn scrape_config(shape: Shape, port: u16) -> String {
+pub(super) fn scrape_config(shape: Shape, port: u16) -> String {
     let mut out = format!(
         "global:\n  scrape_interval: {0}s\n  scrape_timeout: {0}s\nscrape_configs:\n",
         shape.interval_s

@@ -7,7 +7,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,30 +26,43 @@ pub(crate) struct Shape {
 /// One listener and what it served.
 pub(crate) struct Served {
     pub(crate) port: u16,
-    samples: Arc<AtomicU64>,
+    state: Arc<State>,
+}
+
+/// What the threads of a listener share.
+#[derive(Default)]
+struct State {
+    samples: AtomicU64,
+    /// Lines of each page below `/flood/`.
+    flood_lines: AtomicUsize,
 }
 
 impl Served {
     /// Samples served so far.
     pub(crate) fn samples(&self) -> u64 {
-        self.samples.load(Relaxed)
+        self.state.samples.load(Relaxed)
+    }
+
+    /// From now on each page `/flood/N` has so many series of its own; until then it has one.
+    pub(crate) fn flood(&self, lines: usize) {
+        self.state.flood_lines.store(lines, Relaxed);
     }
 }
 
-/// Opens a listener on loopback that serves `/t/N` for each target, from threads that live as long as
-/// this process.
+/// Opens a listener on loopback that serves `/t/N` for each target and `/flood/N` for any N, from threads that
+/// live as long as this process.
 pub(crate) fn serve(shape: Shape, templates: &Arc<Vec<Vec<String>>>) -> Result<Served> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
-    let samples = Arc::new(AtomicU64::new(0));
-    let (counted, templates) = (Arc::clone(&samples), Arc::clone(templates));
+    let state = Arc::new(State::default());
+    let (shared, templates) = (Arc::clone(&state), Arc::clone(templates));
     thread::spawn(move || {
         for stream in listener.incoming().filter_map(Result::ok) {
-            let (counted, templates) = (Arc::clone(&counted), Arc::clone(&templates));
-            thread::spawn(move || answer(stream, shape, &templates, &counted));
+            let (state, templates) = (Arc::clone(&shared), Arc::clone(&templates));
+            thread::spawn(move || answer(stream, shape, &templates, &state));
         }
     });
-    Ok(Served { port, samples })
+    Ok(Served { port, state })
 }
 
 /// Makes the lines of each target, without values.
@@ -82,16 +95,26 @@ fn line(target: usize, at: usize) -> String {
     )
 }
 
-fn answer(stream: TcpStream, shape: Shape, templates: &[Vec<String>], counted: &AtomicU64) {
+fn answer(stream: TcpStream, shape: Shape, templates: &[Vec<String>], state: &State) {
     let Ok(mut out) = stream.try_clone() else { return };
     let _ = out.set_nodelay(true);
     let mut input = BufReader::new(stream);
     let (mut request, mut page, mut head) = (String::new(), Vec::new(), Vec::new());
     loop {
-        let Some(target) = read_request(&mut input, &mut request) else { return };
-        let Some(lines) = templates.get(target) else { return };
         page.clear();
-        render(&mut page, lines, target, shape);
+        let n_lines = match read_request(&mut input, &mut request) {
+            Some(Page::Target(at)) => {
+                let Some(lines) = templates.get(at) else { return };
+                render(&mut page, lines, at, shape);
+                lines.len()
+            }
+            Some(Page::Flood(at)) => {
+                let n = state.flood_lines.load(Relaxed).max(1);
+                (0..n).for_each(|line| render_flood(&mut page, at, line));
+                n
+            }
+            None => return,
+        };
         head.clear();
         let _ = write!(
             head,
@@ -101,23 +124,32 @@ fn answer(stream: TcpStream, shape: Shape, templates: &[Vec<String>], counted: &
         if out.write_all(&head).and_then(|()| out.write_all(&page)).is_err() {
             return;
         }
-        counted.fetch_add(lines.len() as u64, Relaxed);
+        state.samples.fetch_add(n_lines as u64, Relaxed);
     }
 }
 
-/// Reads a request to its empty line; returns the target that its path names.
-fn read_request(input: &mut BufReader<TcpStream>, line: &mut String) -> Option<usize> {
-    let mut target = None;
+/// What a request asks for.
+enum Page {
+    Target(usize),
+    Flood(usize),
+}
+
+/// Reads a request to its empty line; returns the page that its path names.
+fn read_request(input: &mut BufReader<TcpStream>, line: &mut String) -> Option<Page> {
+    let mut page = None;
     loop {
         line.clear();
         if input.read_line(line).ok()? == 0 {
             return None;
         }
+        let number = |path: &str| path.split([' ', '?']).next()?.parse().ok();
         if let Some(path) = line.strip_prefix("GET /t/") {
-            target = path.split([' ', '?']).next()?.parse().ok();
+            page = number(path).map(Page::Target);
+        } else if let Some(path) = line.strip_prefix("GET /flood/") {
+            page = number(path).map(Page::Flood);
         }
         if line == "\r\n" {
-            return target;
+            return page;
         }
     }
 }
@@ -141,6 +173,17 @@ fn render(page: &mut Vec<u8>, lines: &[String], target: usize, shape: Shape) {
             _ => writeln!(page, "{}", noise as f64 / 1e13),
         };
     }
+}
+
+/// A series whose identity is a number nobody needed: what a bug in an exporter looks like.
+fn render_flood(page: &mut Vec<u8>, target: usize, at: usize) {
+    let id = mix(target as u64 * 1_000_003 + at as u64);
+    let _ = writeln!(
+        page,
+        "http_request_errors_total{{cluster=\"prod-eu-west-1\",namespace=\"payments\",service=\"checkout-api\",\
+         handler=\"/api/v1/orders/{{id}}\",request_id=\"{id:016x}\"}} {}",
+        at % 7
+    );
 }
 
 /// `splitmix64`: spreads a number over all bits.

@@ -33,15 +33,7 @@ impl Peer {
         folder: &Path,
         port: u16,
     ) -> Result<Self> {
-        let log = fs::File::create(folder.join(format!("{name}.log")))?;
-        let child = Command::new(program)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("{} did not start", program.display()))?;
-        let mut peer = Self { name, data: folder.join(name), child };
+        let mut peer = Self::spawn(name, program, args, folder)?;
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = peer.child.try_wait()? {
@@ -58,6 +50,32 @@ impl Peer {
         Ok(peer)
     }
 
+    /// As [`Peer::start`], without waiting.
+    pub(crate) fn spawn(
+        name: &'static str,
+        program: &Path,
+        args: &[String],
+        folder: &Path,
+    ) -> Result<Self> {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join(format!("{name}.log")))?;
+        let child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{} did not start", program.display()))?;
+        Ok(Self { name, data: folder.join(name), child })
+    }
+
+    /// Resident bytes that no file backs.
+    pub(crate) fn anonymous(&self) -> Result<u64> {
+        self.status("RssAnon:")
+    }
+
     /// What it used so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
         let id = self.child.id();
@@ -65,13 +83,19 @@ impl Peer {
         let after_name = stat.rsplit_once(')').context("no name in stat")?.1;
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let kib = |key: &str| -> Result<u64> {
-            let line =
-                status.lines().find(|it| it.starts_with(key)).context("no such line in status")?;
-            Ok(line.split_whitespace().nth(1).context("no number")?.parse::<u64>()? * 1024)
-        };
-        Ok(Usage { cpu_s: ticks / 100.0, resident: kib("VmRSS:")?, resident_max: kib("VmHWM:")? })
+        Ok(Usage {
+            cpu_s: ticks / 100.0,
+            resident: self.status("VmRSS:")?,
+            resident_max: self.status("VmHWM:")?,
+        })
+    }
+
+    /// A size from `/proc/PID/status`.
+    fn status(&self, key: &str) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line =
+            status.lines().find(|it| it.starts_with(key)).context("no such line in status")?;
+        Ok(line.split_whitespace().nth(1).context("no number")?.parse::<u64>()? * 1024)
     }
 
     /// Bytes that its data folder holds on disk.
