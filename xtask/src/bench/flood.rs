@@ -6,7 +6,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use testkit::http;
 
 use super::ingest::{arguments, scrape_config};
@@ -23,7 +23,7 @@ const FLOODED: usize = 200;
 /// If a program is missing or fails, or the server did not hold.
 pub(crate) fn flood(args: &[&str]) -> Result<()> {
     let [limit_mb, series, run_s] =
-        super::numbers(args, ["--limit", "--series", "--run"], [2000, 10_000_000, 180])?;
+        super::numbers(args, ["--limit", "--series", "--run"], [2048, 10_000_000, 180])?;
     run("cargo", ["build", "--release", "--locked", "--package", "pyrrha"])?;
     let shape = Shape { targets: 100, series: 1000, interval_s: 5, churn_percent: 0 };
     let folder = super::work_folder()?;
@@ -56,22 +56,24 @@ pub(crate) fn flood(args: &[&str]) -> Result<()> {
         thread::sleep(Duration::from_millis(50));
     }
     let after = peer.usage()?;
-    let number = |expr: &str| -> f64 {
-        let result = http::query(port, expr, "");
-        result[0]["value"][1].as_str().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN)
+    let number = |expr: &str| -> Result<f64> {
+        let path = format!("/api/v1/query?query={}", http::escape(expr));
+        let answer = http::get(port, &path).context("nobody answers")?;
+        let json: serde_json::Value = serde_json::from_str(&answer.body)?;
+        let value = json["data"]["result"][0]["value"][1].as_str();
+        Ok(value.with_context(|| format!("{expr}: {}", answer.body))?.parse()?)
     };
     let window = run_s + 20;
-    let (scraped, stored, down) = (
-        number(&format!(
-            "sum(sum_over_time(scrape_samples_scraped{{job=~\"app-.*\"}}[{window}s]))"
-        )),
-        number(&format!("sum(count_over_time({{job=~\"app-.*\",cluster!=\"\"}}[{window}s]))")),
-        number("count(min_over_time(up{job=~\"app-.*\"}[3m]) == 0) or vector(0)"),
-    );
-    let rounds = number("min(count_over_time(up{job=~\"app-.*\"}[2m]))");
-    let new = number("count({job=\"flood\"})");
+    let scraped = number(&format!(
+        "sum(sum_over_time(scrape_samples_scraped{{job=~\"app-.*\"}}[{window}s]))"
+    ))?;
+    let stored =
+        number(&format!("sum(count_over_time({{job=~\"app-.*\",cluster!=\"\"}}[{window}s]))"))?;
+    let down = number("count(min_over_time(up{job=~\"app-.*\"}[3m]) == 0) or vector(0)")?;
+    let rounds = number("min(count_over_time(up{job=~\"app-.*\"}[2m]))")?;
+    let new = number("count({job=\"flood\"})")?;
     let memory = http::api(port, "status/memory");
-    let used = anonymous_max as f64 / (limit_mb as f64 * 1e6);
+    let used = anonymous_max as f64 / (limit_mb as f64 * f64::from(1 << 20));
     println!("flood: {series} series offered, {new} taken");
     println!(
         "memory: at most {:.0} MB ({:.1} % of the limit), {:.0} MB at the end; CPU {:.0} s",
