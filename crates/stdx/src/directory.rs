@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::Mapped;
 
@@ -48,6 +50,36 @@ pub trait Directory: Send + Sync {
     /// Fails with `WouldBlock` if another has it. A directory that no other process sees need not lock.
     fn lock(&self, _path: &Path) -> io::Result<Box<dyn Send>> {
         Ok(Box::new(()))
+    }
+    /// Starts to make files durable beside the caller, one after the other, and closes them.
+    fn sync_beside(&self, files: Vec<Box<dyn FileWrite>>) -> io::Result<Box<dyn Syncing>> {
+        let sync = move || {
+            let sync = |mut file: Box<dyn FileWrite>| {
+                let start = Instant::now();
+                file.sync().map(|()| start.elapsed())
+            };
+            files.into_iter().map(sync).collect()
+        };
+        Ok(Box::new(thread::Builder::new().name("sync".to_owned()).spawn(sync)?))
+    }
+}
+
+/// Files that are being made durable beside whoever asked for it.
+pub trait Syncing: Send {
+    /// True if [`Syncing::join`] will not wait.
+    fn is_finished(&self) -> bool;
+    /// Waits until all are durable. Returns how long each of them took.
+    fn join(self: Box<Self>) -> io::Result<Vec<Duration>>;
+}
+
+impl Syncing for JoinHandle<io::Result<Vec<Duration>>> {
+    fn is_finished(&self) -> bool {
+        Self::is_finished(self)
+    }
+
+    fn join(self: Box<Self>) -> io::Result<Vec<Duration>> {
+        let panicked = |_| Err(io::Error::other("the syncing thread panicked"));
+        Self::join(*self).unwrap_or_else(panicked)
     }
 }
 

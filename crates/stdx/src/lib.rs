@@ -17,6 +17,6 @@ mod subdirectory;
 pub mod varint;
 
 pub use clock::{Clock, SystemClock};
-pub use directory::{Directory, Entry, FileRead, FileWrite, Space, SystemDirectory};
+pub use directory::{Directory, Entry, FileRead, FileWrite, Space, Syncing, SystemDirectory};
 pub use mapped::Mapped;
 pub use subdirectory::Subdirectory;

@@ -23,8 +23,9 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
-use stdx::{Directory, Entry, FileRead, FileWrite, Mapped};
+use stdx::{Directory, Entry, FileRead, FileWrite, Mapped, Syncing};
 
 use crate::Random;
 use tree::{File, Folder, Kind, Node, ROOT, Tree};
@@ -142,6 +143,11 @@ impl CrashingDirectory {
         self.disk().capacity = bytes;
     }
 
+    /// True while there is such a limit.
+    pub fn is_limited(&self) -> bool {
+        self.disk().capacity < u64::MAX
+    }
+
     /// Bytes of all files.
     pub fn used(&self) -> u64 {
         self.disk().tree.used
@@ -195,6 +201,13 @@ impl CrashingDirectory {
             }
         }
         disk.tree.file(node).map_or(true, |file| file.dirty_from.is_none())
+    }
+
+    /// True if a sync of that file failed: no later one makes up for it.
+    pub fn is_sync_failed(&self, path: &Path) -> bool {
+        let disk = self.disk();
+        let file = disk.tree.find(path).and_then(|node| disk.tree.file(node));
+        file.is_ok_and(|it| it.is_lost)
     }
 
     /// The same disk once more: what happens to one does not happen to the other.
@@ -417,6 +430,12 @@ impl Directory for CrashingDirectory {
         self.operate().is_ok_and(|disk| disk.tree.find(path).is_ok())
     }
 
+    /// The disk does it when it is waited for, or asked and in the mood, or never if a crash comes first.
+    fn sync_beside(&self, files: Vec<Box<dyn FileWrite>>) -> io::Result<Box<dyn Syncing>> {
+        drop(self.operate()?);
+        Ok(Box::new(Beside { directory: self.clone(), files }))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {
         let mut disk = self.operate()?;
         disk.open_or_create(path)?;
@@ -485,6 +504,22 @@ impl FileRead for Handle {
     fn size(&self) -> io::Result<u64> {
         let disk = self.directory.operate()?;
         Ok(disk.tree.file(self.node)?.data.len() as u64)
+    }
+}
+
+/// Files to be synced some time.
+struct Beside {
+    directory: CrashingDirectory,
+    files: Vec<Box<dyn FileWrite>>,
+}
+
+impl Syncing for Beside {
+    fn is_finished(&self) -> bool {
+        self.directory.disk().random.percent(20)
+    }
+
+    fn join(self: Box<Self>) -> io::Result<Vec<Duration>> {
+        self.files.into_iter().map(|mut it| it.sync().map(|()| Duration::ZERO)).collect()
     }
 }
 

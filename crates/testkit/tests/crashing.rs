@@ -236,5 +236,7 @@ fn a_mapped_file_must_not_be_cut() {
     let map = dir.map(Path::new("a")).unwrap();
     write(&dir, "a", b"d").unwrap();
     assert_eq!(map[..], *b"abc");
+    drop(dir.map(Path::new("a")).unwrap());
+    dir.append(Path::new("a")).unwrap().set_len(3).unwrap();
     let _ = dir.append(Path::new("a")).unwrap().set_len(2);
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use stdx::{Clock, Directory, FileWrite};
+use stdx::{Clock, Directory, FileWrite, Syncing};
 
 use crate::framing::{page_left, put_fragments, put_padding};
 use crate::segment::{self, FLAG_SNAPPY, FLAG_ZSTD, HEADER_BYTES, PAGE_BYTES};
@@ -70,8 +70,8 @@ pub struct Writer {
     /// Where a failed batch began. Until it is cut off, nothing more is written.
     broken: Option<Position>,
     progress: Arc<Progress>,
-    /// Syncs the segment before this one.
-    syncing: Option<JoinHandle<io::Result<()>>>,
+    /// Makes the segments before this one durable.
+    syncing: Option<Box<dyn Syncing>>,
     /// A sync failed: what was acknowledged may be gone, so nothing more is.
     lost: Option<String>,
 }
@@ -89,14 +89,15 @@ impl Writer {
         metrics: Metrics,
     ) -> io::Result<Self> {
         assert_eq!(options.segment_bytes % PAGE_BYTES as u64, 0, "a segment is whole pages");
-        directory.create_dir_all(folder)?;
-        let last = segment::list(directory.as_ref(), folder)?.last().copied();
+        make_folder(directory.as_ref(), folder)?;
+        let numbers = segment::list(directory.as_ref(), folder)?;
+        let last = numbers.last().copied();
         // Segments up to a checkpoint are ignored, so the next one must be above it.
         let folded = checkpoint::last(directory.as_ref(), folder)?.map(|it| it.index);
         let segment = last.max(folded).map_or(0, |n| n + 1);
         let file = create(directory.as_ref(), folder, segment)?;
         metrics.segment_current.set(f64::from(segment));
-        Ok(Self {
+        let mut writer = Self {
             folder: folder.to_owned(),
             directory,
             options,
@@ -113,7 +114,20 @@ impl Writer {
             progress: Arc::new(Progress::new(Position { segment, offset: 0 })),
             syncing: None,
             lost: None,
-        })
+        };
+        writer.sync_leftovers(&numbers)?;
+        Ok(writer)
+    }
+
+    /// Syncs what a process that was killed may have left unsynced. Otherwise a power cut could take it from
+    /// before what this writer has synced.
+    fn sync_leftovers(&mut self, numbers: &[u32]) -> io::Result<()> {
+        let open = |n: &u32| self.directory.append(&segment::path(&self.folder, *n));
+        let files = numbers.iter().map(open).collect::<io::Result<Vec<_>>>()?;
+        if !files.is_empty() {
+            self.syncing = Some(self.directory.sync_beside(files)?);
+        }
+        Ok(())
     }
 
     /// The number of the segment being written.
@@ -275,29 +289,27 @@ impl Writer {
         self.flush()?;
         self.join_sync()?;
         let next = create(self.directory.as_ref(), &self.folder, self.segment + 1)?;
-        let mut done = std::mem::replace(&mut self.file, next);
+        let done = std::mem::replace(&mut self.file, next);
         self.segment += 1;
         self.written = 0;
         self.metrics.segment_current.set(f64::from(self.segment));
-        let (clock, duration) = (Arc::clone(&self.clock), Arc::clone(&self.metrics.fsync_duration));
-        self.syncing =
-            Some(thread::Builder::new().name("wal-sync".to_owned()).spawn(move || {
-                let start = clock.monotonic();
-                done.sync()?;
-                duration.observe((clock.monotonic() - start).as_secs_f64());
-                Ok(())
-            })?);
+        self.syncing = Some(self.directory.sync_beside(vec![done])?);
         Ok(())
     }
 
     fn join_sync(&mut self) -> io::Result<()> {
-        let Some(handle) = self.syncing.take() else { return Ok(()) };
-        let result =
-            handle.join().unwrap_or_else(|_| Err(io::Error::other("the syncing thread panicked")));
-        if let Err(source) = &result {
-            self.lost = Some(source.to_string());
+        let Some(syncing) = self.syncing.take() else { return Ok(()) };
+        match syncing.join() {
+            Ok(durations) => {
+                let observe = |it: Duration| self.metrics.fsync_duration.observe(it.as_secs_f64());
+                durations.into_iter().for_each(observe);
+                Ok(())
+            }
+            Err(source) => {
+                self.lost = Some(source.to_string());
+                Err(source)
+            }
         }
-        result
     }
 
     fn fail(&mut self, start: Position, source: io::Error) -> WriteError {
@@ -312,7 +324,7 @@ impl Writer {
 
     /// Cuts off what a failed batch left behind; refuses if that, or an earlier sync, failed.
     fn heal(&mut self) -> Result<(), WriteError> {
-        if self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
+        if self.syncing.as_ref().is_some_and(|it| it.is_finished()) {
             // A failure is remembered in `lost`.
             let _ = self.join_sync();
         }
@@ -351,6 +363,12 @@ impl Drop for Writer {
         // Without `close` nothing is promised but that no thread outlives its owner.
         let _ = self.join_sync();
     }
+}
+
+/// Makes the folder, if it is not there, and its name durable.
+fn make_folder(directory: &dyn Directory, folder: &Path) -> io::Result<()> {
+    directory.create_dir_all(folder)?;
+    directory.sync_dir(folder.parent().unwrap_or(Path::new("")))
 }
 
 fn create(

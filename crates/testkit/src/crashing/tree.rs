@@ -82,7 +82,12 @@ impl File {
     }
 
     pub(super) fn set_len(&mut self, len: usize) {
-        let is_mapped = |it: &Weak<Vec<u8>>| it.upgrade().is_some_and(|map| len < map.len());
+        let own = Arc::downgrade(&self.data);
+        let is_mapped = |it: &Weak<Vec<u8>>| {
+            // The file itself holds what was mapped last, unless it was written since.
+            let others = it.strong_count() - usize::from(it.ptr_eq(&own));
+            0 < others && it.upgrade().is_some_and(|map| len < map.len())
+        };
         assert!(!self.maps.iter().any(is_mapped), "a file is cut while mapped: that is SIGBUS");
         self.touch(len.min(self.data.len()));
         Arc::make_mut(&mut self.data).resize(len, 0);
