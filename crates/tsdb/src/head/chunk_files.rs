@@ -94,6 +94,8 @@ pub(crate) struct Repaired {
 pub(crate) struct ChunkFiles {
     directory: Arc<dyn Directory>,
     folder: PathBuf,
+    /// New chunks stay in memory.
+    read_only: bool,
     state: Mutex<State>,
 }
 
@@ -110,7 +112,8 @@ struct State {
 
 struct Writing {
     n: u32,
-    file: Box<dyn FileWrite>,
+    /// `None` if the directory is only read.
+    file: Option<Box<dyn FileWrite>>,
     /// Bytes in the file.
     written: usize,
     /// Bytes that follow them.
@@ -131,8 +134,8 @@ impl ChunkFiles {
         mut each: impl FnMut(Entry),
     ) -> Result<(Self, Option<Repaired>), ReadError> {
         let folder = PathBuf::from(FOLDER);
-        let files = Self { directory, folder, state: Mutex::default() };
-        let repaired = files.load(read_only, &mut each)?;
+        let files = Self { directory, folder, read_only, state: Mutex::default() };
+        let repaired = files.load(&mut each)?;
         Ok((files, repaired))
     }
 
@@ -284,9 +287,7 @@ impl ChunkFiles {
 
     fn begin_file(&self, state: &mut State) -> io::Result<()> {
         let n = state.newest + 1;
-        self.directory.create_dir_all(&self.folder)?;
-        let file = self.directory.create(&self.path(n))?;
-        self.directory.sync_dir(&self.folder)?;
+        let file = if self.read_only { None } else { Some(self.create(n)?) };
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
         buffer.extend_from_slice(&HEADER);
         state.newest = n;
@@ -294,21 +295,27 @@ impl ChunkFiles {
         Ok(())
     }
 
+    fn create(&self, n: u32) -> io::Result<Box<dyn FileWrite>> {
+        self.directory.create_dir_all(&self.folder)?;
+        let file = self.directory.create(&self.path(n))?;
+        self.directory.sync_dir(&self.folder)?;
+        Ok(file)
+    }
+
     fn finish_file(&self, state: &mut State) -> io::Result<()> {
         let Some(writing) = &mut state.writing else { return Ok(()) };
         writing.flush()?;
-        let map = Arc::new(self.directory.map(&self.path(writing.n))?);
+        let map = match &writing.file {
+            Some(_) => self.directory.map(&self.path(writing.n))?,
+            None => Mapped::held(std::mem::take(&mut writing.buffer)),
+        };
         let writing = state.writing.take().expect("looked at above");
-        state.done.insert(writing.n, map);
-        state.unsynced.push(writing.file);
+        state.done.insert(writing.n, Arc::new(map));
+        state.unsynced.extend(writing.file);
         Ok(())
     }
 
-    fn load(
-        &self,
-        read_only: bool,
-        each: &mut dyn FnMut(Entry),
-    ) -> Result<Option<Repaired>, ReadError> {
+    fn load(&self, each: &mut dyn FnMut(Entry)) -> Result<Option<Repaired>, ReadError> {
         if !self.directory.exists(&self.folder) {
             return Ok(None);
         }
@@ -327,7 +334,7 @@ impl ChunkFiles {
             let is_last = i + 1 == numbers.len();
             if is_last && map.iter().take(HEADER.len()).all(|it| *it == 0) {
                 // Created, and nothing written before the end.
-                if !read_only {
+                if !self.read_only {
                     drop(map);
                     self.directory.remove_file(&path).map_err(self.io(&path))?;
                     state.newest = n - 1;
@@ -341,7 +348,7 @@ impl ChunkFiles {
                 state.done.insert(*n, Arc::new(map));
                 continue;
             };
-            if read_only {
+            if self.read_only {
                 state.done.insert(*n, Arc::new(map));
             } else {
                 drop(map);
@@ -378,10 +385,11 @@ impl Writing {
         self.written + self.buffer.len()
     }
 
-    /// Writes the buffer out. If that fails, the file is cut back and the buffer kept.
+    /// Writes the buffer out, if there is a file. If that fails, the file is cut back and the buffer kept.
     fn flush(&mut self) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(&self.buffer) {
-            self.file.set_len(self.written as u64)?;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if let Err(error) = file.write_all(&self.buffer) {
+            file.set_len(self.written as u64)?;
             return Err(error);
         }
         self.written += self.buffer.len();
