@@ -194,8 +194,15 @@ impl Writer {
     pub fn remove_below(&mut self, first: u32) -> io::Result<()> {
         let numbers = segment::list(self.directory.as_ref(), &self.folder)?;
         for n in numbers.into_iter().take_while(|n| *n < first.min(self.segment)) {
-            self.directory.remove_file(&segment::path(&self.folder, n))?;
+            self.remove(n)?;
         }
+        Ok(())
+    }
+
+    /// Removes a segment for good: if a crash brought it back, but none of its neighbours, there would be a
+    /// gap.
+    fn remove(&self, n: u32) -> io::Result<()> {
+        self.directory.remove_file(&segment::path(&self.folder, n))?;
         self.directory.sync_dir(&self.folder)
     }
 
@@ -208,10 +215,12 @@ impl Writer {
         let segment = self.segment;
         put_padding(&mut self.pending, self.written);
         let result = self.flush().and_then(|()| {
+            // In the order of the log, so that a power cut takes nothing from before what is kept.
+            self.join_sync()?;
             let start = self.clock.monotonic();
             self.file.sync()?;
             self.metrics.fsync_duration.observe((self.clock.monotonic() - start).as_secs_f64());
-            self.join_sync()
+            Ok(())
         });
         result.map_err(|source| WriteError { segment, source })
     }
@@ -342,7 +351,7 @@ impl Writer {
     fn cut_back(&mut self, mark: Position) -> io::Result<()> {
         for n in segment::list(self.directory.as_ref(), &self.folder)?.into_iter().rev() {
             if mark.segment < n {
-                self.directory.remove_file(&segment::path(&self.folder, n))?;
+                self.remove(n)?;
             }
         }
         let path = segment::path(&self.folder, mark.segment);
