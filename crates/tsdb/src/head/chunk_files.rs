@@ -213,13 +213,11 @@ impl ChunkFiles {
     /// # Errors
     /// If the disk refuses.
     pub(crate) fn remove_below(&self, first: u32) -> io::Result<()> {
-        let old: Vec<u32> = {
-            let mut state = lock(&self.state);
-            let kept = state.done.split_off(&first);
-            std::mem::replace(&mut state.done, kept).into_keys().collect()
-        };
-        for n in old {
-            self.directory.remove_file(&self.path(n))?;
+        loop {
+            let oldest = lock(&self.state).done.first_key_value().map(|(n, _)| *n);
+            let Some(n) = oldest.filter(|n| *n < first) else { break };
+            self.remove(n)?;
+            lock(&self.state).done.remove(&n);
         }
         self.sync_finished()
     }
@@ -331,20 +329,19 @@ impl ChunkFiles {
         for (i, n) in numbers.iter().enumerate() {
             let path = self.path(*n);
             let map = self.directory.map(&path).map_err(self.io(&path))?;
-            let is_last = i + 1 == numbers.len();
-            if is_last && map.iter().take(HEADER.len()).all(|it| *it == 0) {
-                // Created, and nothing written before the end.
-                if !self.read_only {
-                    drop(map);
-                    self.directory.remove_file(&path).map_err(self.io(&path))?;
-                    state.newest = n - 1;
-                }
-                break;
+            if map.len() < HEADER.len() || map[..HEADER.len()].iter().all(|it| *it == 0) {
+                // Created, and nothing written, or not yet on the disk when the power went.
+                drop(map);
+                return self.give_up(&mut state, &numbers[i..]).map_err(self.io(&path));
             }
             check_header(&map)
                 .map_err(|rule| self.corrupt(ChunkAt { file: *n, offset: 0 }, rule))?;
             let bad = walk(&map, *n, each);
             let Some((offset, rule)) = bad else {
+                if !self.read_only {
+                    // Whoever wrote it was perhaps killed before it was synced.
+                    state.unsynced.push(self.directory.append(&path).map_err(self.io(&path))?);
+                }
                 state.done.insert(*n, Arc::new(map));
                 continue;
             };
@@ -361,10 +358,27 @@ impl ChunkFiles {
         Ok(None)
     }
 
+    /// Removes `files`, last first. Only of the first it is known that it holds nothing.
+    fn give_up(&self, state: &mut State, files: &[u32]) -> io::Result<Option<Repaired>> {
+        if !self.read_only {
+            files.iter().rev().try_for_each(|n| self.remove(*n))?;
+            state.newest = files[0] - 1;
+        }
+        let repaired =
+            Repaired { path: self.path(files[0]), offset: 0, rule: "file without a header" };
+        Ok((1 < files.len()).then_some(repaired))
+    }
+
+    /// Removes a file for good: if a crash brought it back, but none of its neighbours, there would be a gap.
+    fn remove(&self, n: u32) -> io::Result<()> {
+        self.directory.remove_file(&self.path(n))?;
+        self.directory.sync_dir(&self.folder)
+    }
+
     /// Cuts the first of `files` at `offset` and removes the others, last first.
     fn cut(&self, files: &[u32], offset: usize) -> io::Result<Mapped> {
         for later in files[1..].iter().rev() {
-            self.directory.remove_file(&self.path(*later))?;
+            self.remove(*later)?;
         }
         let path = self.path(files[0]);
         let mut file = self.directory.append(&path)?;
