@@ -362,6 +362,8 @@ impl<'a> Replay<'a> {
     }
 
     fn sample(&mut self, mut it: RefSample) {
+        // Even if its series is lost: the reference must not name another one that comes later.
+        self.last_ref = self.last_ref.max(it.series.0);
         if it.t < self.min_valid {
             return;
         }
