@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use model::{Labels, Matcher};
 use stdx::{SystemClock, SystemDirectory};
-use storage::{Queryable, Samples, SelectHints};
+use storage::{Querier, Queryable, Samples, SelectHints};
 use tsdb::{Db, Options};
 
 /// Series, and the bits of their samples by time.
@@ -26,14 +26,23 @@ pub(crate) fn open_with(path: &Path, options: Options, registry: &client::Regist
 /// Reads what fulfils the matchers within `mint..=maxt`; series without samples there are left out.
 pub(crate) fn contents(db: &dyn Queryable, matchers: &[Matcher], mint: i64, maxt: i64) -> Contents {
     let querier = db.querier(mint, maxt).expect("opens a view");
-    let set = querier
-        .select(&SelectHints { mint, maxt, ..SelectHints::default() }, matchers)
-        .expect("selects");
+    read_all(querier.as_ref(), matchers, mint, maxt).expect("reads")
+}
+
+/// As [`contents`], from a view that is open already.
+pub(crate) fn read_all(
+    querier: &dyn Querier,
+    matchers: &[Matcher],
+    mint: i64,
+    maxt: i64,
+) -> Result<Contents, String> {
+    let hints = SelectHints { mint, maxt, ..SelectHints::default() };
+    let set = querier.select(&hints, matchers).map_err(|it| it.to_string())?;
     let mut all = Contents::new();
     let mut samples = Samples::default();
     for at in 0..set.len() {
         samples.clear();
-        set.read(at, mint, maxt, &mut samples).expect("reads");
+        set.read(at, mint, maxt, &mut samples).map_err(|it| it.to_string())?;
         let bits = samples.t.iter().copied().zip(samples.v.iter().map(|it| it.to_bits()));
         let bits: BTreeMap<i64, u64> = bits.collect();
         assert_eq!(bits.len(), samples.t.len(), "times are unique");
@@ -41,7 +50,7 @@ pub(crate) fn contents(db: &dyn Queryable, matchers: &[Matcher], mint: i64, maxt
             assert!(all.insert(set.labels(at), bits).is_none(), "a series comes once");
         }
     }
-    all
+    Ok(all)
 }
 
 pub(crate) fn everything(db: &dyn Queryable) -> Contents {
