@@ -56,6 +56,12 @@ impl ApiError {
     pub(crate) fn param(name: &str, cause: impl std::fmt::Display) -> Self {
         Self::bad(format!("invalid parameter {}: {cause}", json::quoted(name)))
     }
+
+    /// Says during what it happened.
+    pub(crate) fn within(mut self, what: &str) -> Self {
+        self.text = format!("{what}: {}", self.text);
+        self
+    }
 }
 
 impl IntoResponse for ApiError {

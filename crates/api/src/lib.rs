@@ -38,6 +38,8 @@ pub struct Options {
     pub query_timeout: Duration,
     /// `/-/reload` and `/-/quit` work.
     pub lifecycle: bool,
+    /// `/api/v1/admin` works.
+    pub admin: bool,
     /// Which origins may read answers: a regular expression, anchored.
     pub cors_origin: regexp::Matcher,
     /// Path that all routes lie under, without a slash at its end: `""` or `/prefix`.

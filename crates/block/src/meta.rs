@@ -134,6 +134,11 @@ impl Meta {
         Parent { ulid: self.ulid, mint: self.mint, maxt: self.maxt }
     }
 
+    /// What the file says, as JSON on one line.
+    pub fn to_json_line(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("writing to memory does not fail")
+    }
+
     fn from_json(bytes: &[u8]) -> Result<Self, String> {
         let meta: Self = serde_json::from_slice(bytes).map_err(|it| it.to_string())?;
         if meta.version != VERSION {

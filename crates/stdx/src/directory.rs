@@ -208,7 +208,10 @@ impl Directory for SystemDirectory {
     }
 
     fn space(&self) -> io::Result<Space> {
-        let found = rustix::fs::statvfs(&self.root)?;
+        // What is not there yet will be on the file system of what is.
+        let is_there = |it: &&Path| it.exists();
+        let there = self.root.ancestors().find(is_there).unwrap_or(Path::new("."));
+        let found = rustix::fs::statvfs(there)?;
         Ok(Space {
             total: found.f_blocks.saturating_mul(found.f_frsize),
             free: found.f_bavail.saturating_mul(found.f_frsize),

@@ -1,7 +1,8 @@
 //! The blocks of a database: finding them, writing and merging them, letting them go.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::db::Inner;
 use crate::head::HeadRange;
 use crate::metrics::Metrics;
 use crate::plan::{is_overlapping, plan, ranges};
+use crate::quarantine::{self, Quarantined};
 use crate::retention::{Reason, block_names, deletable, delete_block};
 use crate::source::SeriesSource;
 use crate::sync::{lock, read, write};
@@ -24,8 +26,26 @@ use crate::sync::{lock, read, write};
 pub(crate) struct Blocks {
     /// Oldest first.
     open: Arc<[Arc<Block>]>,
-    /// Those that cannot be read. They are left alone, and not complained about twice.
-    bad: BTreeSet<Ulid>,
+    /// Those that cannot be read. They are tried again, and not complained about twice.
+    bad: BTreeMap<Ulid, Bad>,
+}
+
+/// Why a block cannot be read.
+#[derive(Clone, Debug)]
+struct Bad {
+    reason: String,
+    /// Trying again will not help.
+    is_damaged: bool,
+}
+
+impl Bad {
+    fn new(error: &Error) -> Self {
+        let is_damaged = match error {
+            Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
+            Error::Corrupt { .. } | Error::Refused(_) => true,
+        };
+        Self { reason: error.to_string(), is_damaged }
+    }
 }
 
 impl Blocks {
@@ -46,12 +66,18 @@ impl Blocks {
                 continue;
             }
             match Block::open(directory, &PathBuf::from(ulid.to_string())) {
-                Ok(block) if block.meta().ulid == *ulid => open.push(Arc::new(block)),
-                Ok(_) => self.complain(*ulid, "the name in meta.json is another"),
-                Err(error) => self.complain(*ulid, &error.to_string()),
+                Ok(block) if block.meta().ulid == *ulid => {
+                    self.bad.remove(ulid);
+                    open.push(Arc::new(block));
+                }
+                Ok(block) => {
+                    let reason = format!("its name in meta.json is {}", block.meta().ulid);
+                    self.complain(*ulid, Bad { reason, is_damaged: true });
+                }
+                Err(error) => self.complain(*ulid, Bad::new(&error)),
             }
         }
-        self.bad.retain(|ulid| names.contains(ulid));
+        self.bad.retain(|ulid, _| names.contains(ulid));
         #[expect(clippy::cast_precision_loss, reason = "a number of blocks")]
         metrics.blocks.corrupt.set(self.bad.len() as f64);
         open.sort_by_key(|it| (it.meta().mint, it.meta().maxt));
@@ -74,10 +100,47 @@ impl Blocks {
         self.open = self.open.iter().map(put).collect();
     }
 
-    fn complain(&mut self, ulid: Ulid, why: &str) {
-        if self.bad.insert(ulid) {
-            tracing::error!(block = %ulid, why, "corrupted block left out; move it away or repair it");
+    /// Sets damaged blocks aside, and removes those that another block was made of: at the start, when
+    /// nobody can be copying them here.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(crate) fn quarantine(
+        &mut self,
+        directory: &dyn Directory,
+        metrics: &Metrics,
+    ) -> Result<(), Error> {
+        let parents = self.open.iter().flat_map(|it| &it.meta().compaction.parents);
+        let replaced: Vec<Ulid> = parents.map(|it| it.ulid).collect();
+        for (ulid, bad) in self.bad.iter().filter(|it| it.1.is_damaged) {
+            if replaced.contains(ulid) {
+                tracing::info!(block = %ulid, "damaged block removed: another was made of it");
+                delete_block(directory, *ulid)?;
+            } else {
+                let name = quarantine::set_aside(directory, *ulid, &bad.reason)?;
+                tracing::error!(block = %ulid, %name, why = %bad.reason, "damaged block set aside");
+            }
         }
+        self.bad.retain(|_, it| !it.is_damaged);
+        #[expect(clippy::cast_precision_loss, reason = "a number of blocks")]
+        metrics.blocks.corrupt.set(self.bad.len() as f64);
+        Ok(())
+    }
+
+    /// Those that are left out, and why.
+    pub(crate) fn left_out(&self) -> Vec<Quarantined> {
+        let bad = |(ulid, it): (&Ulid, &Bad)| Quarantined {
+            name: ulid.to_string(),
+            reason: it.reason.clone(),
+        };
+        self.bad.iter().map(bad).collect()
+    }
+
+    fn complain(&mut self, ulid: Ulid, bad: Bad) {
+        if !self.bad.contains_key(&ulid) {
+            tracing::error!(block = %ulid, why = %bad.reason, "block left out, for it cannot be read");
+        }
+        self.bad.insert(ulid, bad);
     }
 }
 
@@ -93,7 +156,9 @@ impl Inner {
         if let Err(error) = self.head.sync_finished() {
             tracing::error!(%error, "syncing the head failed");
         }
-        if let Err(error) = self.compact().and_then(|()| self.reload()) {
+        // What makes room comes first.
+        let done = self.keep_floor().and_then(|()| self.reload());
+        if let Err(error) = done.and_then(|()| self.compact()).and_then(|()| self.reload()) {
             self.metrics.blocks.compactions_failed.inc();
             tracing::error!(%error, "compaction failed");
         }
@@ -102,6 +167,10 @@ impl Inner {
     fn compact(&self) -> Result<(), Error> {
         let mut is_cut = false;
         while self.head.is_compactable() && !self.is_stopping() {
+            if self.is_head_stuck() {
+                self.metrics.blocks.compactions_skipped.inc();
+                break;
+            }
             self.metrics.blocks.compactions_triggered.inc();
             if !self.compact_head()? {
                 break;
@@ -168,6 +237,10 @@ impl Inner {
             if parents.is_empty() {
                 return Ok(());
             }
+            if self.is_paused() {
+                self.metrics.blocks.compactions_skipped.inc();
+                return Ok(());
+            }
             self.metrics.blocks.compactions_triggered.inc();
             self.metrics.blocks.vertical_compactions.add(u64::from(is_overlapping(&parents)));
             let ulid = self.new_ulid();
@@ -208,8 +281,7 @@ impl Inner {
         next.load(directory, &self.metrics)?;
         let sizes: Vec<(&Meta, u64)> =
             next.open.iter().map(|it| (it.meta(), it.n_bytes())).collect();
-        let retention = *lock(&self.retention);
-        let gone = deletable(&sizes, self.head.disk_bytes(), retention);
+        let gone = self.deletable(&sizes);
         next.open =
             next.open.iter().filter(|it| !gone.contains_key(&it.meta().ulid)).cloned().collect();
         *write(&self.blocks) = next;
@@ -223,6 +295,16 @@ impl Inner {
             delete_block(directory, ulid)?;
         }
         Ok(())
+    }
+
+    fn deletable(&self, sizes: &[(&Meta, u64)]) -> BTreeMap<Ulid, Reason> {
+        let retention = *lock(&self.retention);
+        let space = self.directory.space();
+        if let (true, Err(error)) = (0.0 < retention.percentage, &space) {
+            tracing::warn!(%error, "Unable to retrieve filesystem size of database directory, skip percentage limitation and default to fixed size limitation");
+        }
+        let bytes_max = retention.bytes_of(space.ok().map(|it| it.total));
+        deletable(sizes, self.head.disk_bytes(), retention.time_ms, bytes_max)
     }
 
     /// A name for a block. Chance comes from the hasher of the standard library.

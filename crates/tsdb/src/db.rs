@@ -13,12 +13,13 @@ use storage::{Appendable, Appender, Querier, Queryable, ReadError};
 
 use crate::blocks::Blocks;
 use crate::exemplars::Exemplars;
+use crate::floor::Floor;
 use crate::head::{Head, HeadQuerier, Replayed, Setup, WAL_FOLDER};
 use crate::memory::{Memory, MemoryStatus};
 use crate::metrics::{self, Metrics};
 use crate::retention::{self, Retention};
-use crate::sync::lock;
-use crate::{OpenError, Options, SeriesExemplars, Stats};
+use crate::sync::{lock, read};
+use crate::{OpenError, Options, SeriesExemplars, Stats, StorageStatus, quarantine};
 
 /// Maintenance is looked at so often.
 const TICK: Duration = Duration::from_secs(60);
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     /// What is kept; a reload changes it. Held to copy it.
     pub(crate) retention: Mutex<Retention>,
+    pub(crate) floor: Floor,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -46,6 +48,8 @@ pub(crate) struct Inner {
     /// Nothing may be written.
     pub(crate) is_read_only: bool,
     n_wal_corruptions: u64,
+    /// What was damaged in the log and the head chunks when they were opened, and what became of it.
+    repairs: Vec<String>,
     /// Held while the database is open. `None` if it is only read, or closed.
     lock: Mutex<Option<Box<dyn Send>>>,
     /// Set once, to end the maintenance thread.
@@ -57,7 +61,7 @@ impl Db {
     /// Opens or creates the database in `directory`, replays its log, and starts the maintenance
     /// thread, which [`Db::close`] joins. Returns when everything is readable.
     ///
-    /// A block that cannot be read is left out with an error in the log; a log that is torn or corrupt is
+    /// A block that is damaged is set aside as `<ULID>.quarantined`, with an error in the log; a log that is torn or corrupt is
     /// cut back to its last good record, and what was lost is logged.
     ///
     /// # Errors
@@ -120,10 +124,14 @@ impl Db {
         Ok(Self { inner, maintenance: Mutex::new(None) })
     }
 
-    /// Changes how long and how much is kept, from the next maintenance on: milliseconds and bytes, 0 is
-    /// no limit.
-    pub fn set_retention(&self, time_ms: i64, bytes: u64) {
-        *lock(&self.inner.retention) = Retention { time_ms, bytes };
+    /// Changes how long and how much is kept, from the next maintenance on.
+    pub fn set_retention(&self, retention: Retention) {
+        *lock(&self.inner.retention) = retention;
+    }
+
+    /// How the disk stands, and what on it could not be read.
+    pub fn storage_status(&self) -> StorageStatus {
+        self.inner.storage_status()
     }
 
     /// Changes how many exemplars are held in memory; the newest stay.
@@ -252,6 +260,11 @@ impl Inner {
         blocks
             .load(setup.directory.as_ref(), &setup.metrics)
             .map_err(block_error("list blocks"))?;
+        if !setup.read_only {
+            blocks
+                .quarantine(setup.directory.as_ref(), &setup.metrics)
+                .map_err(block_error("set damaged blocks aside"))?;
+        }
         let setup = Setup { min_valid: blocks.in_order_maxt(), ..setup };
         let (head, replayed) = Head::open(&setup, wal_metrics)?;
         let Setup { options, directory, clock, metrics, read_only, .. } = setup;
@@ -263,7 +276,9 @@ impl Inner {
             retention: Mutex::new(Retention {
                 time_ms: options.retention_ms,
                 bytes: options.retention_bytes,
+                percentage: options.retention_percentage,
             }),
+            floor: Floor::default(),
             directory,
             clock,
             metrics,
@@ -272,10 +287,21 @@ impl Inner {
             maintaining: Mutex::default(),
             is_read_only: read_only,
             n_wal_corruptions: replayed.n_wal_corruptions,
+            repairs: replayed.repairs,
             lock: Mutex::new(lock),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         })
+    }
+
+    pub(crate) fn storage_status(&self) -> StorageStatus {
+        let logs = [WAL_FOLDER, "wbl"];
+        StorageStatus {
+            disk: self.disk_status(),
+            repairs: self.repairs.clone(),
+            quarantined: quarantine::list(self.directory.as_ref(), &logs),
+            left_out: read(&self.blocks).left_out(),
+        }
     }
 
     /// The maintenance thread.

@@ -124,6 +124,11 @@ impl Head {
         self.last_ref.fetch_add(1, SeqCst) + 1
     }
 
+    /// See [`isolation::Isolation::watermarks`].
+    pub(crate) fn watermarks(&self) -> (u32, u32) {
+        self.isolation.watermarks()
+    }
+
     /// Bytes on disk of the log and of finished chunks.
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.wal_bytes() + self.chunk_files.size()

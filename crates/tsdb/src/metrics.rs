@@ -7,7 +7,6 @@ use std::sync::Arc;
 use client::{Counter, Gauge, Registry, Summary};
 
 use crate::db::Inner;
-use crate::sync::lock;
 pub(crate) use blocks::BlockMetrics;
 
 /// Counters that the head and the database add to. Numbers that can be looked up are registered beside
@@ -25,11 +24,14 @@ pub(crate) struct Metrics {
     pub(crate) mmap_chunks: Arc<Counter>,
     pub(crate) mmap_corruptions: Arc<Counter>,
     pub(crate) truncations: Arc<Counter>,
+    pub(crate) truncations_failed: Arc<Counter>,
     pub(crate) wal_corruptions: Arc<Counter>,
     pub(crate) wal_truncations: Arc<Counter>,
     pub(crate) wal_truncations_failed: Arc<Counter>,
     pub(crate) checkpoints: Arc<Counter>,
     pub(crate) checkpoints_failed: Arc<Counter>,
+    pub(crate) checkpoint_deletions: Arc<Counter>,
+    pub(crate) checkpoint_deletions_failed: Arc<Counter>,
     pub(crate) unknown_series: Arc<Counter>,
     pub(crate) unknown_samples: Arc<Counter>,
     pub(crate) unknown_tombstones: Arc<Counter>,
@@ -72,6 +74,10 @@ impl Metrics {
                 "Total number of memory-mapped chunk corruptions.",
             ),
             truncations: counter("prometheus_tsdb_head_truncations_total", "Total number of head truncations attempted."),
+            truncations_failed: counter(
+                "prometheus_tsdb_head_truncations_failed_total",
+                "Total number of head truncations that failed.",
+            ),
             wal_corruptions: counter("prometheus_tsdb_wal_corruptions_total", "Total number of WAL corruptions."),
             wal_truncations: counter("prometheus_tsdb_wal_truncations_total", "Total number of write log truncations attempted."),
             wal_truncations_failed: counter(
@@ -85,6 +91,14 @@ impl Metrics {
             checkpoints_failed: counter(
                 "prometheus_tsdb_checkpoint_creations_failed_total",
                 "Total number of checkpoint creations that failed.",
+            ),
+            checkpoint_deletions: counter(
+                "prometheus_tsdb_checkpoint_deletions_total",
+                "Total number of checkpoint deletions attempted.",
+            ),
+            checkpoint_deletions_failed: counter(
+                "prometheus_tsdb_checkpoint_deletions_failed_total",
+                "Total number of checkpoint deletions that failed.",
             ),
             unknown_series: unknown.get(&["series"]),
             unknown_samples: unknown.get(&["samples"]),
@@ -166,22 +180,15 @@ pub(crate) fn register_gauges(registry: &Registry, inner: &Arc<Inner>) {
         "Lowest timestamp value stored in the database.",
         |it| (it.mint() / 1000) as f64,
     );
-    gauge("prometheus_tsdb_blocks_loaded", "Number of currently loaded data blocks", |it| {
-        it.blocks().len() as f64
-    });
     gauge(
-        "prometheus_tsdb_storage_blocks_bytes",
-        "The number of bytes that are currently used for local storage by all blocks.",
-        |it| it.blocks().iter().map(|block| block.n_bytes()).sum::<u64>() as f64,
+        "prometheus_tsdb_isolation_low_watermark",
+        "The lowest TSDB append ID that is still referenced.",
+        |it| f64::from(it.head.watermarks().0),
     );
     gauge(
-        "prometheus_tsdb_retention_limit_bytes",
-        "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
-        |it| lock(&it.retention).bytes as f64,
+        "prometheus_tsdb_isolation_high_watermark",
+        "The highest TSDB append ID that has been given out.",
+        |it| f64::from(it.head.watermarks().1),
     );
-    gauge(
-        "prometheus_tsdb_retention_limit_seconds",
-        "How long to retain samples in storage.",
-        |it| (lock(&it.retention).time_ms / 1000) as f64,
-    );
+    blocks::register_gauges(registry, inner);
 }

@@ -10,6 +10,12 @@ pub struct Options {
     pub retention_ms: i64,
     /// How many bytes the database may take on disk; 0 is no limit.
     pub retention_bytes: u64,
+    /// As `retention_bytes`, as a share of the file system in percent; 0 is no limit. Where both are given
+    /// and its size is known, this one holds.
+    pub retention_percentage: f64,
+    /// Below so much free room, in percent of the file system, the oldest blocks go and then compaction
+    /// pauses; 0 is never.
+    pub min_free_percent: f64,
     /// Range of the blocks written from the head, in milliseconds.
     pub block_range_min_ms: i64,
     /// Longest range that blocks are merged to, in milliseconds.
@@ -36,6 +42,8 @@ impl Default for Options {
         Self {
             retention_ms: 15 * day_ms,
             retention_bytes: 0,
+            retention_percentage: 0.0,
+            min_free_percent: 0.0,
             block_range_min_ms: BLOCK_RANGE_MS_DEFAULT,
             block_range_max_ms: 15 * day_ms / 10,
             wal_segment_bytes: wal::SEGMENT_BYTES_DEFAULT,

@@ -7,12 +7,31 @@ use block::{CREATION_SUFFIX, DELETION_SUFFIX, Error, Meta, Ulid};
 use stdx::Directory;
 
 /// What is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Retention {
     /// Age in milliseconds, counted back from the end of the newest block; 0 keeps all.
     pub time_ms: i64,
     /// Bytes on disk of head and blocks together; 0 keeps all.
     pub bytes: u64,
+    /// The same as a share of the file system, in percent; 0 leaves it to `bytes`.
+    pub percentage: f64,
+}
+
+impl Retention {
+    /// The bytes that hold on a file system of `total` bytes; of one whose size is not known the
+    /// percentage cannot.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a size, rounded"
+    )]
+    pub fn bytes_of(&self, total: Option<u64>) -> u64 {
+        match total {
+            Some(total) if 0.0 < self.percentage => (total as f64 * self.percentage / 100.0) as u64,
+            _ => self.bytes,
+        }
+    }
 }
 
 /// Why a block goes.
@@ -29,32 +48,41 @@ pub enum Reason {
 }
 
 /// Returns the blocks that must go, and why. `blocks` are all that could be opened, with their sizes;
-/// `head_bytes` is what log and head chunks take.
+/// `head_bytes` is what log and head chunks take; older than `time_ms` and over `bytes_max` goes, 0 is no
+/// limit. Blocks that go anyway do not count against the others.
 pub fn deletable(
     blocks: &[(&Meta, u64)],
     head_bytes: u64,
-    retention: Retention,
+    time_ms: i64,
+    bytes_max: u64,
 ) -> BTreeMap<Ulid, Reason> {
-    let mut all = BTreeMap::new();
+    let mut all = useless(blocks);
     let mut newest_first = blocks.to_vec();
+    newest_first.retain(|it| !all.contains_key(&it.0.ulid));
     newest_first.sort_by_key(|it| std::cmp::Reverse((it.0.maxt, it.0.ulid)));
-    if 0 < retention.time_ms
+    if 0 < time_ms
         && let Some((newest, _)) = newest_first.first()
     {
-        let is_old = |it: &Meta| retention.time_ms <= newest.maxt.saturating_sub(it.maxt);
+        let is_old = |it: &Meta| time_ms <= newest.maxt.saturating_sub(it.maxt);
         all.extend(
             newest_first.iter().filter(|it| is_old(it.0)).map(|it| (it.0.ulid, Reason::Time)),
         );
     }
-    if 0 < retention.bytes {
+    if 0 < bytes_max {
         let mut bytes = head_bytes;
         for (meta, block_bytes) in &newest_first {
             bytes = bytes.saturating_add(*block_bytes);
-            if retention.bytes < bytes {
+            if bytes_max < bytes {
                 all.entry(meta.ulid).or_insert(Reason::Size);
             }
         }
     }
+    all
+}
+
+/// Blocks that hold nothing, or nothing that is not in another block.
+fn useless(blocks: &[(&Meta, u64)]) -> BTreeMap<Ulid, Reason> {
+    let mut all = BTreeMap::new();
     let loaded: BTreeSet<Ulid> = blocks.iter().map(|it| it.0.ulid).collect();
     for (meta, _) in blocks {
         let parents = meta.compaction.parents.iter().map(|it| it.ulid);

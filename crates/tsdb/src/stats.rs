@@ -1,4 +1,6 @@
-//! Numbers about the head, for `/api/v1/status/tsdb`.
+//! Numbers about the head, for `/api/v1/status/tsdb`, and what there is to say about the disk.
+
+use crate::{DiskStatus, Quarantined};
 
 /// A name and a number that goes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,4 +32,17 @@ pub struct Stats {
     pub memory_by_label_name: Vec<Stat>,
     /// Series for each `name=value`.
     pub series_by_label_pair: Vec<Stat>,
+}
+
+/// How what is on disk stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageStatus {
+    /// Its room; `None` where there is no telling.
+    pub disk: Option<DiskStatus>,
+    /// What was damaged in the log and the head's chunks at the start, and what became of it.
+    pub repairs: Vec<String>,
+    /// What is damaged and was set aside, at this start or before.
+    pub quarantined: Vec<Quarantined>,
+    /// Blocks that cannot be read now, and are tried again.
+    pub left_out: Vec<Quarantined>,
 }

@@ -15,6 +15,7 @@ pub(super) fn api_options(settings: &Settings) -> api::Options {
         queries_max: settings.queries_max,
         query_timeout: settings.engine.timeout,
         lifecycle: settings.lifecycle,
+        admin: settings.admin,
         cors_origin: settings.cors_origin.clone(),
         route_prefix: settings.route_prefix.clone(),
         external_url: settings.external_url.clone(),

@@ -43,6 +43,7 @@ pub(crate) const FLAGS: &[Flag] = &[
         "Prefix for the internal routes of web endpoints. Defaults to path of --web.external-url.",
     ),
     switch("web.enable-lifecycle", "false", "Enable shutdown and reload via HTTP request."),
+    switch("web.enable-admin-api", "false", "Enable API endpoints for admin control actions."),
     value("web.cors.origin", ".*", "Regex for CORS origin. It is fully anchored."),
     value(
         "web.page-title",
@@ -59,6 +60,12 @@ pub(crate) const FLAGS: &[Flag] = &[
         "storage.tsdb.retention.size",
         "0",
         "Maximum number of bytes that can be stored for blocks, e.g. 512MB; 0 is no limit.",
+    ),
+    value(
+        "storage.min-free",
+        "5%",
+        "Share of the file system that stays free: below it the oldest blocks are removed, then compaction pauses; 0 is never. \
+         (Pyrrha's own.)",
     ),
     switch("storage.tsdb.no-lockfile", "false", "Do not create lockfile in data directory."),
     value(
@@ -120,7 +127,6 @@ pub(crate) const FLAGS: &[Flag] = &[
         "Limits the number of live notification clients.",
     ),
     value("web.user-assets", "", "Path to static asset directory, available at /user."),
-    switch("web.enable-admin-api", "false", "Enable API endpoints for admin control actions."),
     switch(
         "web.enable-remote-write-receiver",
         "false",
@@ -217,7 +223,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "web.max-notifications-subscribers",
     "web.page-title",
     "web.user-assets",
-    "web.enable-admin-api",
     "web.enable-remote-write-receiver",
     "web.remote-write-receiver.accepted-protobuf-messages",
     "web.enable-otlp-receiver",

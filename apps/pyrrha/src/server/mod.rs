@@ -18,7 +18,7 @@ use std::sync::Arc;
 use api::{Api, Command, Parts};
 use client::Registry;
 use httpserver::Listeners;
-use stdx::{Clock, SystemClock, SystemDirectory};
+use stdx::{Clock, Directory, SystemClock, SystemDirectory};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -92,11 +92,25 @@ fn refuse_unsafe_to_ignore(values: &Values<'_>) -> Result<(), String> {
     }
 }
 
+/// Ends the start if a share of the disk is to be kept and nobody knows how large it is.
+fn refuse_share_of_unknown(settings: &Settings, config: &config::Config) -> Result<(), String> {
+    let percentage = config.storage.tsdb.retention.as_ref().map_or(0.0, |it| it.percentage);
+    if percentage == 0.0 {
+        return Ok(());
+    }
+    let space = SystemDirectory::new(&settings.data).space();
+    space.map(drop).map_err(|error| {
+        let data = settings.data.display();
+        format!("unable to detect total capacity of metric storage at {data}, please disable retention percentage ({percentage}%): {error}")
+    })
+}
+
 async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let registry = Arc::new(Registry::default());
     let mut reloader = Reloader::new(&settings, &registry);
-    let config = match reloader.load() {
+    let loaded = reloader.load();
+    let config = match loaded.and_then(|it| refuse_share_of_unknown(&settings, &it).map(|()| it)) {
         Ok(it) => it,
         Err(error) => {
             tracing::error!(file = %reloader.file(), err = %error, "Error loading config");

@@ -14,8 +14,9 @@ use scrape::Job;
 use stdx::{Clock, SystemDirectory};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tsdb::retention::Retention;
 
-use super::settings::{RETENTION_MS_DEFAULT, Settings};
+use super::settings::{self, RETENTION_MS_DEFAULT, Settings};
 use super::{translate, zero};
 use crate::host;
 
@@ -25,6 +26,7 @@ pub(super) struct Reloader {
     file: Option<String>,
     database: tsdb::Options,
     retention_is_default: bool,
+    block_range_max_is_given: bool,
     exemplars: bool,
     registry: Arc<Registry>,
     successful: Arc<Gauge>,
@@ -50,6 +52,7 @@ impl Reloader {
             file: settings.config_file.as_ref().map(|it| it.to_string_lossy().into_owned()),
             database: settings.database.clone(),
             retention_is_default: settings.retention_is_default,
+            block_range_max_is_given: settings.block_range_max_is_given,
             exemplars: settings.exemplars,
             registry: Arc::clone(registry),
             successful: registry.gauge(
@@ -93,6 +96,11 @@ impl Reloader {
         if let Some(retention) = &config.storage.tsdb.retention {
             options.retention_ms = retention.time_ms.unwrap_or(0);
             options.retention_bytes = u64::try_from(retention.size_bytes).unwrap_or(0);
+            options.retention_percentage = retention.percentage;
+            if !self.block_range_max_is_given {
+                let max = settings::block_range_max_ms(options.retention_ms);
+                options.block_range_max_ms = max.max(options.block_range_min_ms);
+            }
         } else if self.retention_is_default {
             options.retention_ms = RETENTION_MS_DEFAULT;
         }
@@ -152,7 +160,16 @@ impl Reloader {
         }
         let options = self.database_options(&config);
         let running = self.running.as_ref().expect("the parts are started first");
-        running.db.set_retention(options.retention_ms, options.retention_bytes);
+        if 0 < options.retention_bytes && 0.0 < options.retention_percentage {
+            tracing::warn!(
+                "storage.tsdb.retention.percentage takes precedence over storage.tsdb.retention.size"
+            );
+        }
+        running.db.set_retention(Retention {
+            time_ms: options.retention_ms,
+            bytes: options.retention_bytes,
+            percentage: options.retention_percentage,
+        });
         running.db.set_exemplars_max(options.exemplars_max);
         running.engine.set_subquery_step_ms(config.global.evaluation_interval_ms);
         let seed = scrape::offset_seed(
@@ -249,7 +266,7 @@ fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// As `/status/runtimeinfo` shows it: `15d`, `1GiB`, `15d or 1GiB`.
+/// As `/status/runtimeinfo` shows it: `15d`, `1GiB`, `15d or 1GiB or 50%`.
 fn retention_text(options: &tsdb::Options) -> String {
     let mut parts = Vec::new();
     if 0 < options.retention_ms {
@@ -258,6 +275,9 @@ fn retention_text(options: &tsdb::Options) -> String {
     if 0 < options.retention_bytes {
         parts
             .push(config::size::format(i64::try_from(options.retention_bytes).unwrap_or(i64::MAX)));
+    }
+    if 0.0 < options.retention_percentage {
+        parts.push(format!("{}%", stdx::gofloat::format_g(options.retention_percentage)));
     }
     parts.join(" or ")
 }

@@ -14,11 +14,14 @@ pub(crate) struct Settings {
     pub(crate) listen: Vec<String>,
     pub(crate) http: httpserver::Options,
     pub(crate) lifecycle: bool,
+    pub(crate) admin: bool,
     pub(crate) cors_origin: regexp::Matcher,
     pub(crate) external_url: String,
     pub(crate) route_prefix: String,
     pub(crate) data: PathBuf,
     pub(crate) database: tsdb::Options,
+    /// How long merged blocks get was given.
+    pub(crate) block_range_max_is_given: bool,
     /// Neither flag about retention was given.
     pub(crate) retention_is_default: bool,
     /// Keep exemplars, as many as the configuration says.
@@ -50,6 +53,7 @@ impl Settings {
                 ..httpserver::Options::default()
             },
             lifecycle: values.is_on("web.enable-lifecycle"),
+            admin: values.is_on("web.enable-admin-api"),
             cors_origin: regexp::Matcher::new(values.text("web.cors.origin"))
                 .map_err(|error| error.to_string())?,
             route_prefix: route_prefix(values.text("web.route-prefix"), &external_url),
@@ -57,6 +61,7 @@ impl Settings {
             data: values.text("storage.tsdb.path").into(),
             database,
             retention_is_default,
+            block_range_max_is_given: !values.text("storage.tsdb.max-block-duration").is_empty(),
             exemplars: features.has("exemplar-storage"),
             engine: promql_engine::Options {
                 lookback_ms: duration_ms(values, "query.lookback-delta")?,
@@ -93,14 +98,14 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
     let block_range_min_ms = duration_ms(values, "storage.tsdb.min-block-duration")?;
     let retention_ms = if is_default { RETENTION_MS_DEFAULT } else { time };
     let block_range_max_ms = match values.text("storage.tsdb.max-block-duration") {
-        "" if retention_ms == 0 => BLOCK_RANGE_MAX_MS,
-        "" => (retention_ms / 10).min(BLOCK_RANGE_MAX_MS),
+        "" => block_range_max_ms(retention_ms),
         _ => duration_ms(values, "storage.tsdb.max-block-duration")?,
     };
     let or_default = |given: u64, default: u64| if given == 0 { default } else { given };
     let options = tsdb::Options {
         retention_ms,
         retention_bytes: size,
+        min_free_percent: percent(values, "storage.min-free")?,
         block_range_min_ms,
         block_range_max_ms: block_range_max_ms.max(block_range_min_ms),
         wal_segment_bytes: or_default(
@@ -124,6 +129,11 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
 
 /// Blocks are never merged to more than 31 days.
 const BLOCK_RANGE_MAX_MS: i64 = 31 * 24 * 3600 * 1000;
+
+/// How long merged blocks get, unless told otherwise: a tenth of what is kept.
+pub(crate) fn block_range_max_ms(retention_ms: i64) -> i64 {
+    if retention_ms == 0 { BLOCK_RANGE_MAX_MS } else { (retention_ms / 10).min(BLOCK_RANGE_MAX_MS) }
+}
 
 fn compression(values: &Values<'_>) -> Result<wal::Compression, String> {
     match (
@@ -155,6 +165,20 @@ fn bytes(values: &Values<'_>, name: &str) -> Result<u64, String> {
     let size =
         config::size::parse(values.text(name)).map_err(|error| format!("--{name}: {error}"))?;
     u64::try_from(size).map_err(|_| format!("--{name}: a size is not negative"))
+}
+
+/// A share in percent, with or without its sign.
+fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
+    let text = values.text(name);
+    let number: f64 = text
+        .trim_end_matches('%')
+        .parse()
+        .map_err(|_| format!("--{name}: {text:?} is not a percentage"))?;
+    if (0.0..=100.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("--{name}: {text:?} is not between 0 and 100"))
+    }
 }
 
 /// The names given with `--enable-feature`.

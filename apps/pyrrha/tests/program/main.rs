@@ -1,5 +1,6 @@
 //! Tests of the whole program: started as users start it, asked over HTTP, with real programs as peers.
 
+mod admin;
 mod api;
 mod bad_input;
 mod crash;

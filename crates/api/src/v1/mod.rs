@@ -1,5 +1,7 @@
 //! `/api/v1`: one file an endpoint, or a small family of them.
 
+mod admin;
+mod disk;
 mod exemplars;
 mod labels;
 mod metadata;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use model::Matcher;
 use storage::{Querier, ReadError};
 
@@ -45,7 +47,12 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
         .route("/status/runtimeinfo", get(status::runtime))
         .route("/status/buildinfo", get(status::build))
         .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb/blocks", get(disk::blocks))
+        .route("/status/storage", get(disk::storage))
         .route("/status/memory", get(status::memory))
+        .route("/admin/tsdb/delete_series", post(admin::delete).put(admin::delete))
+        .route("/admin/tsdb/clean_tombstones", post(admin::clean).put(admin::clean))
+        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .layer(ready)
         .layer(from_fn_with_state(Arc::clone(api), cors))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -48,6 +48,11 @@ impl Index {
         self.symbols.len()
     }
 
+    /// Bytes of memory that finding symbols takes.
+    pub fn symbol_table_bytes(&self) -> u64 {
+        self.symbols.heap_bytes()
+    }
+
     /// Walks the symbols, sorted bytewise, each with the number that [`SeriesEntry::labels`] calls it.
     pub fn symbols(&self) -> impl Iterator<Item = (u32, &[u8])> {
         self.symbols.iter(&self.bytes)

@@ -50,6 +50,10 @@ impl Symbols {
         Ok(Self { sampled, n, format })
     }
 
+    pub(super) fn heap_bytes(&self) -> u64 {
+        size_of_val(&self.sampled[..]) as u64
+    }
+
     pub(super) fn len(&self) -> usize {
         self.n
     }

@@ -72,6 +72,13 @@ impl Isolation {
         View { isolation: Arc::clone(self), key, commit }
     }
 
+    /// The number of the newest commit that all open views see, and that of the newest at all.
+    pub(crate) fn watermarks(&self) -> (u32, u32) {
+        let newest = self.newest.load(SeqCst);
+        let low = self.floor.load(SeqCst).checked_sub(1 << 32);
+        (low.and_then(|it| u32::try_from(it).ok()).unwrap_or(newest), newest)
+    }
+
     /// Waits until no view that reads before `t` is open; false if `stop` became true before.
     pub(crate) fn wait_for_views_before(&self, t: i64, stop: &dyn Fn() -> bool) -> bool {
         let mut views = lock(&self.views);

@@ -61,6 +61,7 @@ impl Head {
         if file_min < u32::MAX
             && let Err(error) = self.chunk_files.remove_below(file_min)
         {
+            self.metrics.truncations_failed.inc();
             tracing::error!(%error, "truncating head chunk files failed");
         }
     }
@@ -111,14 +112,17 @@ impl Head {
             return tracing::error!(%error, "creating a checkpoint failed");
         }
         self.metrics.wal_truncations.inc();
+        // What cannot be removed is ignored from now on, and goes with the next truncation.
         let removed =
             lock(&self.log).as_mut().map_or(Ok(()), |writer| writer.remove_below(last + 1));
-        let removed =
-            removed.and_then(|()| checkpoint::remove_before(self.directory.as_ref(), folder, last));
         if let Err(error) = removed {
-            // They are ignored from now on, and go with the next truncation.
             self.metrics.wal_truncations_failed.inc();
             tracing::error!(%error, "removing old WAL segments failed");
+        }
+        self.metrics.checkpoint_deletions.inc();
+        if let Err(error) = checkpoint::remove_before(self.directory.as_ref(), folder, last) {
+            self.metrics.checkpoint_deletions_failed.inc();
+            tracing::error!(%error, "removing old checkpoints failed");
         }
         if let Some(seconds) = &self.metrics.wal_truncate_seconds {
             seconds.observe((self.clock.monotonic() - start).as_secs_f64());

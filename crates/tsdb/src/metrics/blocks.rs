@@ -5,6 +5,9 @@ use std::sync::Arc;
 use block::ChunkToWrite;
 use client::{Counter, Gauge, Histogram, Registry};
 
+use crate::db::Inner;
+use crate::sync::lock;
+
 /// What the Go library takes that is not told otherwise.
 const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -64,6 +67,8 @@ pub(crate) struct BlockMetrics {
     pub(crate) compactions: Arc<Counter>,
     pub(crate) compactions_triggered: Arc<Counter>,
     pub(crate) compactions_failed: Arc<Counter>,
+    pub(crate) compactions_skipped: Arc<Counter>,
+    pub(crate) floor_deletions: Arc<Counter>,
     pub(crate) vertical_compactions: Arc<Counter>,
     pub(crate) populating: Arc<Gauge>,
     pub(crate) reloads: Arc<Counter>,
@@ -100,6 +105,14 @@ impl BlockMetrics {
             compactions_failed: counter(
                 "prometheus_tsdb_compactions_failed_total",
                 "Total number of compactions that failed for the partition.",
+            ),
+            compactions_skipped: counter(
+                "prometheus_tsdb_compactions_skipped_total",
+                "Total number of compactions that were put off because disk room is short.",
+            ),
+            floor_deletions: counter(
+                "pyrrha_tsdb_disk_floor_deletions_total",
+                "Total number of blocks that were removed because disk room is short.",
             ),
             vertical_compactions: counter(
                 "prometheus_tsdb_vertical_compactions_total",
@@ -182,4 +195,59 @@ impl BlockHistograms {
             ),
         }
     }
+}
+
+/// Registers the numbers about blocks and their disk that are looked up when asked for.
+#[expect(clippy::cast_precision_loss, reason = "counts and bytes are shown rounded past 2^53")]
+pub(super) fn register_gauges(registry: &Registry, inner: &Arc<Inner>) {
+    let gauge = |name, help, read: fn(&Inner) -> f64| {
+        let inner = Arc::downgrade(inner);
+        registry.gauge_fn(name, help, move || inner.upgrade().map_or(0.0, |it| read(&it)));
+    };
+    gauge("prometheus_tsdb_blocks_loaded", "Number of currently loaded data blocks", |it| {
+        it.blocks().len() as f64
+    });
+    gauge(
+        "prometheus_tsdb_storage_blocks_bytes",
+        "The number of bytes that are currently used for local storage by all blocks.",
+        |it| it.blocks().iter().map(|block| block.n_bytes()).sum::<u64>() as f64,
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_bytes",
+        "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
+        |it| lock(&it.retention).bytes as f64,
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_percentage",
+        "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 means disabled",
+        |it| lock(&it.retention).percentage,
+    );
+    gauge(
+        "prometheus_tsdb_symbol_table_size_bytes",
+        "Size of symbol table in memory for loaded blocks",
+        |it| it.blocks().iter().map(|block| block.index().symbol_table_bytes()).sum::<u64>() as f64,
+    );
+    gauge("pyrrha_tsdb_disk_free_bytes", "Free bytes of the file system of the data.", |it| {
+        it.disk_status().map_or(f64::NAN, |disk| disk.free as f64)
+    });
+    gauge(
+        "pyrrha_tsdb_disk_floor_bytes",
+        "Below so many free bytes the oldest blocks are removed; 0 is never.",
+        |it| it.disk_status().map_or(f64::NAN, |disk| disk.floor as f64),
+    );
+    gauge(
+        "pyrrha_tsdb_compaction_paused",
+        "1 while disk room is short, no block is left to remove, and compaction pauses.",
+        |it| f64::from(u8::from(it.is_paused())),
+    );
+    gauge(
+        "pyrrha_tsdb_quarantined",
+        "Number of blocks and of cut out pieces of the log that are damaged and set aside.",
+        |it| it.storage_status().quarantined.len() as f64,
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_seconds",
+        "How long to retain samples in storage.",
+        |it| (lock(&it.retention).time_ms / 1000) as f64,
+    );
 }

@@ -5,25 +5,38 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-use stdx::{Directory, Entry, FileRead, FileWrite, Mapped, SystemDirectory};
+use stdx::{Directory, Entry, FileRead, FileWrite, Mapped, Space, SystemDirectory};
 
 /// A folder with room for so many more bytes.
 #[derive(Clone)]
 pub(crate) struct FullDisk {
     inner: SystemDirectory,
     room: Arc<AtomicU64>,
+    /// 0 if it does not tell.
+    total: Arc<AtomicU64>,
     refuse_cuts: Arc<AtomicBool>,
 }
 
 impl FullDisk {
     pub(crate) fn new(path: &Path, room: u64) -> Self {
         let inner = SystemDirectory::new(path);
-        Self { inner, room: Arc::new(AtomicU64::new(room)), refuse_cuts: Arc::default() }
+        Self {
+            inner,
+            room: Arc::new(AtomicU64::new(room)),
+            total: Arc::default(),
+            refuse_cuts: Arc::default(),
+        }
     }
 
     #[allow(dead_code, reason = "each test file uses its part")]
     pub(crate) fn set_room(&self, room: u64) {
         self.room.store(room, SeqCst);
+    }
+
+    /// Says how large it is, and with it how much of that is left.
+    #[allow(dead_code, reason = "each test file uses its part")]
+    pub(crate) fn set_total(&self, total: u64) {
+        self.total.store(total, SeqCst);
     }
 
     #[allow(dead_code, reason = "each test file uses its part")]
@@ -127,5 +140,11 @@ impl Directory for FullDisk {
     }
     fn exists(&self, path: &Path) -> bool {
         self.inner.exists(path)
+    }
+    fn space(&self) -> io::Result<Space> {
+        match self.total.load(SeqCst) {
+            0 => Err(io::ErrorKind::Unsupported.into()),
+            total => Ok(Space { total, free: self.room.load(SeqCst) }),
+        }
     }
 }
