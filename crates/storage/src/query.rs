@@ -135,6 +135,23 @@ impl Samples {
         self.retain_histograms(mark.histograms, |t, _| keep(t));
     }
 
+    /// Removes the newest `n`, of whatever kind, of the samples added since `mark`.
+    pub fn drop_newest_since(&mut self, mark: Mark, n: usize) {
+        let (mut floats, mut histograms) = (self.t.len(), self.histogram_t.len());
+        for _ in 0..n {
+            let float = self.t[mark.floats..floats].last();
+            let histogram = self.histogram_t[mark.histograms..histograms].last();
+            // None is less than all.
+            if float < histogram {
+                histograms -= 1;
+            } else if float.is_some() {
+                floats -= 1;
+            }
+        }
+        self.truncate_floats(floats);
+        self.truncate_histograms(histograms);
+    }
+
     /// Adds a float without a start time.
     pub fn push(&mut self, t: i64, v: f64) {
         debug_assert!(self.t.last().is_none_or(|last| *last < t), "times ascend");

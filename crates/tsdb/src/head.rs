@@ -10,6 +10,7 @@
 //! Locks, in the order in which they may be taken: log; index; list of pages; a page; chunk files.
 //! The gate of [`isolation`] comes before the pages.
 
+mod any;
 mod appender;
 mod apply;
 mod batch;
@@ -19,6 +20,7 @@ mod deletion;
 mod index;
 mod isolation;
 mod metadata;
+mod open;
 mod pairs;
 mod postings;
 mod querier;
@@ -31,7 +33,7 @@ mod write_out;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
 
 use stdx::{Clock, Directory};
@@ -82,6 +84,12 @@ pub(crate) struct Head {
     pub(crate) exemplars: Arc<Exemplars>,
     /// What is logged of each series' metadata.
     metadata: metadata::Known,
+    /// Start times are kept.
+    stores_starts: bool,
+    /// In chunks of histograms too.
+    histogram_starts: bool,
+    /// New chunks of floats are XOR2. A reload changes it.
+    pub(crate) float_xor2: AtomicBool,
     pool: Mutex<Vec<batch::Batch>>,
     open_appenders: appender::OpenAppenders,
 }

@@ -36,8 +36,9 @@
 //! `write`, and one pass over the series. Nothing is allocated but when a chunk's buffer grows. A view costs
 //! one entry in a map; it holds nothing up but truncation of what it may read.
 //!
-//! Not here yet: native histograms, out-of-order samples. Their records in
-//! a log are passed over, their chunks kept and not decoded.
+//! An open chunk of histograms, or of floats with start times, is boxed behind the same record.
+//!
+//! Not here yet: out-of-order samples.
 
 pub mod analyze;
 mod blocks;

@@ -13,9 +13,10 @@ pub(crate) use blocks::BlockMetrics;
 /// these, in [`crate::Db::open`].
 #[derive(Clone, Default)]
 pub(crate) struct Metrics {
-    pub(crate) samples_appended: Arc<Counter>,
-    pub(crate) out_of_order: Arc<Counter>,
-    pub(crate) out_of_bound: Arc<Counter>,
+    /// Of floats, then of histograms; so are those that follow.
+    pub(crate) samples_appended: [Arc<Counter>; 2],
+    pub(crate) out_of_order: [Arc<Counter>; 2],
+    pub(crate) out_of_bound: [Arc<Counter>; 2],
     pub(crate) series_created: Arc<Counter>,
     pub(crate) series_removed: Arc<Counter>,
     pub(crate) chunks_created: Arc<Counter>,
@@ -33,7 +34,7 @@ pub(crate) struct Metrics {
     pub(crate) checkpoint_deletions: Arc<Counter>,
     pub(crate) checkpoint_deletions_failed: Arc<Counter>,
     pub(crate) unknown_series: Arc<Counter>,
-    pub(crate) unknown_samples: Arc<Counter>,
+    pub(crate) unknown_samples: [Arc<Counter>; 2],
     pub(crate) unknown_tombstones: Arc<Counter>,
     pub(crate) replay_seconds: Arc<Gauge>,
     pub(crate) blocks: BlockMetrics,
@@ -46,19 +47,22 @@ impl Metrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &Registry) -> Self {
         let counter = |name, help| registry.counter(name, help);
-        let float = |name, help| registry.counters(name, help, &["type"]).get(&["float"]);
+        let by_kind = |name, help| {
+            let family = registry.counters(name, help, &["type"]);
+            ["float", "histogram"].map(|kind| family.get(&[kind]))
+        };
         let unknown = registry.counters(
             "prometheus_tsdb_wal_replay_unknown_refs_total",
             "Total number of unknown series references encountered during WAL replay.",
             &["type"],
         );
         Self {
-            samples_appended: float("prometheus_tsdb_head_samples_appended_total", "Total number of appended samples."),
-            out_of_order: float(
+            samples_appended: by_kind("prometheus_tsdb_head_samples_appended_total", "Total number of appended samples."),
+            out_of_order: by_kind(
                 "prometheus_tsdb_out_of_order_samples_total",
                 "Total number of out of order samples ingestion failed attempts due to out of order being disabled.",
             ),
-            out_of_bound: float(
+            out_of_bound: by_kind(
                 "prometheus_tsdb_out_of_bound_samples_total",
                 "Total number of out of bound samples ingestion failed attempts with out of order support disabled.",
             ),
@@ -101,7 +105,7 @@ impl Metrics {
                 "Total number of checkpoint deletions that failed.",
             ),
             unknown_series: unknown.get(&["series"]),
-            unknown_samples: unknown.get(&["samples"]),
+            unknown_samples: ["samples", "histograms"].map(|kind| unknown.get(&[kind])),
             unknown_tombstones: unknown.get(&["tombstones"]),
             replay_seconds: registry.gauge(
                 "prometheus_tsdb_data_replay_duration_seconds",
@@ -142,6 +146,16 @@ pub(crate) fn register_gauges(registry: &Registry, inner: &Arc<Inner>) {
     gauge("prometheus_tsdb_head_chunks", "Total number of chunks in the head block.", |it| {
         it.head.n_series_and_chunks().1 as f64
     });
+    gauge(
+        "prometheus_tsdb_head_native_histogram_series",
+        "Number of series in the head whose open chunk holds native histograms.",
+        |it| it.head.n_histograms().0 as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_native_histogram_buckets",
+        "Number of buckets of the native histograms in open chunks of the head.",
+        |it| it.head.n_histograms().1 as f64,
+    );
     gauge(
         "prometheus_tsdb_head_min_time",
         "Minimum time bound of the head block in milliseconds.",

@@ -30,6 +30,13 @@ pub struct Options {
     pub memory_limit_bytes: u64,
     /// How many exemplars are held in memory; 0 keeps none.
     pub exemplars_max: usize,
+    /// Keep the start times of samples. Floats need `float_xor2` for it; earlier programs cannot read
+    /// the log then.
+    pub store_starts: bool,
+    /// With `store_starts`: write chunks of histograms that have them.
+    pub histogram_starts: bool,
+    /// Write chunks of floats as XOR2.
+    pub float_xor2: bool,
     /// Log the metadata of series when it changes.
     pub log_metadata: bool,
     /// Take the `lock` file, so that no second process writes the same directory.
@@ -51,6 +58,9 @@ impl Default for Options {
             block_segment_bytes: 512 << 20,
             memory_limit_bytes: 0,
             exemplars_max: 0,
+            store_starts: false,
+            histogram_starts: false,
+            float_xor2: false,
             log_metadata: false,
             lock: true,
         }

@@ -6,12 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{Exemplar, Labels, Metadata, SeriesRef};
-use storage::{AppendError, Appender, CommitError, ExemplarError};
+use storage::{AnySample, AnyValue, AppendError, Appender, CommitError, ExemplarError};
 use wal::record::{self, Kind, RefExemplar, RefSample};
 
 use super::Head;
-use super::batch::Batch;
+use super::batch::{Batch, Other};
 use super::index::{Index, Key};
+use super::open::Open;
 use super::series::{Page, for_each_page, page_of};
 use crate::sync::{lock, read, write};
 
@@ -19,9 +20,8 @@ use crate::sync::{lock, read, write};
 const RECORD_BYTES: usize = 1 << 20;
 /// So many of them wait for a log that cannot be written; then new series are refused.
 const UNLOGGED_MAX: usize = 64;
-/// Batches kept for reuse, and samples in one of them.
+/// Batches kept for reuse.
 const POOL_MAX: usize = 16;
-const POOLED_SAMPLES_MAX: usize = 1 << 17;
 
 /// For each open batch, the time before which it refuses samples.
 #[derive(Default)]
@@ -32,16 +32,33 @@ pub(crate) struct OpenAppenders {
 
 /// A batch of samples for the head.
 pub(crate) struct HeadAppender {
-    head: Arc<Head>,
+    pub(super) head: Arc<Head>,
     /// Its number among the open ones.
     number: u64,
-    batch: Batch,
+    pub(super) batch: Batch,
     /// Older samples are refused.
-    min_valid: i64,
+    pub(super) min_valid: i64,
     /// The page of the series appended to last.
     page: Option<(u64, Arc<Mutex<Page>>)>,
-    /// Refused so far: out of order, out of bounds.
-    n_refused: (u64, u64),
+    pub(super) n_refused: Refused,
+}
+
+/// Counts refused samples: floats, then histograms.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Refused {
+    out_of_order: [u64; 2],
+    out_of_bounds: [u64; 2],
+}
+
+impl Refused {
+    pub(super) fn count(&mut self, error: &AppendError, is_histogram: bool) {
+        let counts = match error {
+            AppendError::OutOfOrder => &mut self.out_of_order,
+            AppendError::OutOfBounds => &mut self.out_of_bounds,
+            _ => return,
+        };
+        counts[usize::from(is_histogram)] += 1;
+    }
 }
 
 impl HeadAppender {
@@ -49,68 +66,100 @@ impl HeadAppender {
         head.metrics.active_appenders.add(1.0);
         let batch = lock(&head.pool).pop().unwrap_or_default();
         let (number, min_valid) = head.open_appenders.open(|| head.min_appendable());
-        Self { head, number, batch, min_valid, page: None, n_refused: (0, 0) }
+        Self { head, number, batch, min_valid, page: None, n_refused: Refused::default() }
     }
 
-    /// Takes a sample if its series is known and it may go there.
-    fn take(&mut self, series: u64, t: i64, v: f64) -> Result<(), AppendError> {
+    /// Takes a float if its series is known and it may go there.
+    pub(super) fn take(&mut self, series: u64, t: i64, v: f64) -> Result<(), AppendError> {
+        if self.head.stores_starts {
+            return self.take_any(series, AnySample::float(t, v));
+        }
         let number = page_of(series);
         if self.page.as_ref().is_none_or(|(n, _)| *n != number) {
-            let page = self.head.pages.find(number).ok_or(AppendError::UnknownSeries)?;
-            self.page = Some((number, page));
+            self.page = Some((number, self.find_page(number)?));
         }
         let (_, page) = self.page.as_ref().expect("set above");
-        match admit(&mut lock(page), series, t, v) {
-            Ok(true) => self.batch.samples.push(RefSample { series: SeriesRef(series), t, v }),
+        let twice = |open: &Open| open.refuse_other(AnyValue::Float(v));
+        match admit(&mut lock(page), series, t, twice) {
+            Ok(true) => self.batch.push_float(series, t, v),
             Ok(false) => {}
             Err(error) => {
-                self.n_refused.0 += u64::from(error == AppendError::OutOfOrder);
+                self.n_refused.count(&error, false);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    fn in_bounds(&mut self, t: i64) -> Result<(), AppendError> {
+    pub(super) fn find_page(&self, number: u64) -> Result<Arc<Mutex<Page>>, AppendError> {
+        self.head.pages.find(number).ok_or(AppendError::UnknownSeries)
+    }
+
+    pub(super) fn in_bounds(&mut self, t: i64, is_histogram: bool) -> Result<(), AppendError> {
         if t < self.min_valid {
-            self.n_refused.1 += 1;
+            self.n_refused.count(&AppendError::OutOfBounds, is_histogram);
             return Err(AppendError::OutOfBounds);
         }
         Ok(())
     }
 
     fn give_up(&mut self) {
-        for_each_page(
-            &self.head.pages,
-            &self.batch.samples,
-            |it| it.series.0,
-            |page, it| {
-                page.set_pending(it.series.0, false);
-            },
-        );
+        let pages = &self.head.pages;
+        let drop_pending = |page: &mut Page, series: u64| page.set_pending(series, false);
+        for part in self.batch.parts() {
+            let of = |it: &RefSample| it.series.0;
+            for_each_page(pages, &part.samples, of, |page, it| drop_pending(page, it.series.0));
+            let of = |it: &Other| it.series;
+            for_each_page(pages, &part.others, of, |page, it| drop_pending(page, it.series));
+        }
         self.batch.clear();
     }
 }
 
 impl Appender for HeadAppender {
     fn append_ref(&mut self, series: SeriesRef, t: i64, v: f64) -> Result<(), AppendError> {
-        self.in_bounds(t)?;
+        self.in_bounds(t, false)?;
         self.take(series.0, t, v)
     }
 
     fn append(&mut self, labels: &Labels, t: i64, v: f64) -> Result<SeriesRef, AppendError> {
-        self.in_bounds(t)?;
-        if labels.is_empty() {
-            return Err(AppendError::InvalidLabels("empty labelset: invalid sample".to_owned()));
-        }
-        loop {
-            let series = self.head.find_or_make(labels, &mut self.batch.key)?;
-            match self.take(series, t, v) {
-                // Dropped between the two lines above.
-                Err(AppendError::UnknownSeries) => {}
-                other => return other.map(|()| SeriesRef(series)),
-            }
-        }
+        self.append_any(labels, AnySample::float(t, v))
+    }
+
+    fn append_any_ref(
+        &mut self,
+        series: SeriesRef,
+        sample: AnySample<'_>,
+    ) -> Result<(), AppendError> {
+        self.check(sample)?;
+        self.take_any(series.0, sample)
+    }
+
+    fn append_any(
+        &mut self,
+        labels: &Labels,
+        sample: AnySample<'_>,
+    ) -> Result<SeriesRef, AppendError> {
+        self.check(sample)?;
+        self.take_by_labels(labels, sample)
+    }
+
+    fn append_start_ref(
+        &mut self,
+        series: SeriesRef,
+        sample: AnySample<'_>,
+    ) -> Result<(), AppendError> {
+        let by_ref =
+            |it: &mut Self, zero: AnySample<'_>| it.take_any(series.0, zero).map(|()| series);
+        self.take_start(sample, by_ref).map(drop)
+    }
+
+    fn append_start(
+        &mut self,
+        labels: &Labels,
+        sample: AnySample<'_>,
+    ) -> Result<SeriesRef, AppendError> {
+        self.take_start(sample, |it, zero| it.take_by_labels(labels, zero))
     }
 
     fn append_exemplar(
@@ -141,12 +190,13 @@ impl Appender for HeadAppender {
 
     fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
         // On failure, dropping this gives the batch up.
-        self.head.log(&self.batch.encode()).map_err(CommitError)?;
+        let records = self.batch.encode(self.head.stores_starts);
+        self.head.log(&records).map_err(CommitError)?;
         self.head.metadata.learn(&self.batch.metadata);
         for (series, it) in &self.batch.exemplars {
             self.head.exemplars.add(series, &it.labels, (it.t, it.v));
         }
-        self.head.apply(&self.batch.samples);
+        self.head.apply(&self.batch);
         self.batch.clear();
         Ok(())
     }
@@ -159,11 +209,13 @@ impl Drop for HeadAppender {
         self.give_up();
         self.head.open_appenders.close(self.number);
         let metrics = &self.head.metrics;
-        metrics.out_of_order.add(self.n_refused.0);
-        metrics.out_of_bound.add(self.n_refused.1);
+        for kind in 0..2 {
+            metrics.out_of_order[kind].add(self.n_refused.out_of_order[kind]);
+            metrics.out_of_bound[kind].add(self.n_refused.out_of_bounds[kind]);
+        }
         metrics.active_appenders.add(-1.0);
         let mut pool = lock(&self.head.pool);
-        if pool.len() < POOL_MAX && self.batch.samples.capacity() < POOLED_SAMPLES_MAX {
+        if pool.len() < POOL_MAX && self.batch.is_small() {
             pool.push(std::mem::take(&mut self.batch));
         }
     }
@@ -203,7 +255,7 @@ impl Head {
     }
 
     /// Finds the series with these labels, or makes it; it is marked as having a batch open.
-    fn find_or_make(&self, labels: &Labels, key: &mut Key) -> Result<u64, AppendError> {
+    pub(super) fn find_or_make(&self, labels: &Labels, key: &mut Key) -> Result<u64, AppendError> {
         let is_complete = {
             let index = read(&self.index);
             let is_complete = index.find_key(labels, key);
@@ -280,8 +332,14 @@ impl Head {
     }
 }
 
-/// Says whether a sample may be taken; `false` if it is there already.
-fn admit(page: &mut Page, at: u64, t: i64, v: f64) -> Result<bool, AppendError> {
+/// Says whether a sample may be taken; `false` if it is there already. `twice` judges one at the time of the
+/// last sample.
+pub(super) fn admit(
+    page: &mut Page,
+    at: u64,
+    t: i64,
+    twice: impl FnOnce(&Open) -> Result<(), AppendError>,
+) -> Result<bool, AppendError> {
     if page.is_before(t) && page.has(at) {
         // The common case, without a look at the record, which is far away.
         page.set_pending(at, true);
@@ -290,13 +348,7 @@ fn admit(page: &mut Page, at: u64, t: i64, v: f64) -> Result<bool, AppendError> 
     let series = page.get(at).ok_or(AppendError::UnknownSeries)?;
     match &series.open {
         Some(open) if open.last_t() < t => {}
-        Some(open) if open.last_t() == t => {
-            let existing = open.last_v();
-            return match existing.to_bits() == v.to_bits() {
-                true => Ok(false),
-                false => Err(AppendError::Duplicate { t, existing, new: v }),
-            };
-        }
+        Some(open) if open.last_t() == t => return twice(open).map(|()| false),
         Some(_) => return Err(AppendError::OutOfOrder),
         None => {
             if page.last_t(series).is_some_and(|last| t <= last) {

@@ -1,22 +1,27 @@
 //! Logged samples become visible.
 
-use chunk::{OpenChunk, cut};
+use std::sync::atomic::Ordering::Relaxed;
+
+use chunk::{HistogramRef, OpenChunk, OpenHistogram, OpenXor2, Sample, Value, cut};
 use model::SeriesRef;
+use storage::{AnySample, AnyValue};
 use wal::record::RefSample;
 
 use super::Head;
+use super::batch::{Batch, Other, Part};
 use super::isolation::Applying;
-use super::series::{Finished, Page, for_each_run};
+use super::open::{Open, Rare, StaleHistogram};
+use super::series::{Finished, Page, Series, for_each_run};
 
 /// Samples whose series are fetched into the cache together.
 pub(super) const TOUCHED_TOGETHER: usize = 16;
 /// Even if full chunks cannot be written out, a chunk takes no more samples.
 const SAMPLES_MAX: u16 = 60_000;
 
-/// What a commit did.
+/// What a commit did; counts are of floats, then of histograms.
 pub(super) struct Applied {
-    pub(super) n: u64,
-    pub(super) n_late: u64,
+    pub(super) n: [u64; 2],
+    pub(super) n_late: [u64; 2],
     pub(super) n_chunks: u64,
     pub(super) mint: i64,
     pub(super) maxt: i64,
@@ -24,7 +29,22 @@ pub(super) struct Applied {
 
 impl Default for Applied {
     fn default() -> Self {
-        Self { n: 0, n_late: 0, n_chunks: 0, mint: i64::MAX, maxt: i64::MIN }
+        Self { n: [0; 2], n_late: [0; 2], n_chunks: 0, mint: i64::MAX, maxt: i64::MIN }
+    }
+}
+
+impl Applied {
+    /// Counts what became of a sample at `t`.
+    pub(super) fn count(&mut self, is_histogram: bool, t: i64, pushed: Pushed) {
+        let kind = usize::from(is_histogram);
+        match pushed {
+            Pushed::Stored => {
+                self.n[kind] += 1;
+                self.mint = self.mint.min(t);
+                self.maxt = self.maxt.max(t);
+            }
+            Pushed::Late => self.n_late[kind] += 1,
+        }
     }
 }
 
@@ -38,9 +58,23 @@ pub(super) enum Pushed {
 
 impl Head {
     /// Makes logged samples visible.
-    pub(super) fn apply(&self, samples: &[RefSample]) {
+    pub(super) fn apply(&self, batch: &Batch) {
         let applying = self.isolation.apply();
         let mut applied = Applied::default();
+        for part in batch.parts() {
+            self.apply_part(part, &applying, &mut applied);
+        }
+        drop(applying);
+        self.widen(applied.mint, applied.maxt);
+        for kind in 0..2 {
+            self.metrics.samples_appended[kind].add(applied.n[kind]);
+            self.metrics.out_of_order[kind].add(applied.n_late[kind]);
+        }
+        self.metrics.chunks_created.add(applied.n_chunks);
+    }
+
+    fn apply_part(&self, part: &Part, applying: &Applying<'_>, applied: &mut Applied) {
+        let Part { samples, others, .. } = part;
         for_each_run(
             &self.pages,
             samples,
@@ -48,50 +82,31 @@ impl Head {
             |page, run| {
                 for some in run.chunks(TOUCHED_TOGETHER) {
                     page.touch(some.iter().map(|it| it.series.0));
-                    some.iter().for_each(|it| self.store(page, it, &applying, &mut applied));
+                    for it in some {
+                        mark_tail(page, it.series.0, applying);
+                        let pushed = self.push_sample(page, it, applied);
+                        applied.count(false, it.t, pushed);
+                        unmark_late(page, it.series.0, pushed);
+                    }
                 }
             },
         );
-        drop(applying);
-        self.widen(applied.mint, applied.maxt);
-        self.metrics.samples_appended.add(applied.n);
-        self.metrics.out_of_order.add(applied.n_late);
-        self.metrics.chunks_created.add(applied.n_chunks);
-    }
-
-    fn store(
-        &self,
-        page: &mut Page,
-        sample: &RefSample,
-        applying: &Applying<'_>,
-        applied: &mut Applied,
-    ) {
-        page.set_pending(sample.series.0, false);
-        let Some(series) = page.get_mut(sample.series.0) else { return };
-        let before = series.tail;
-        series.tail = if before == 0 || applying.is_seen_by_all(series.tail_commit) {
-            series.tail_commit = applying.commit;
-            1
-        } else {
-            before.saturating_add(1)
-        };
-        match self.push_sample(page, sample, applied) {
-            Pushed::Stored => {
-                applied.n += 1;
-                applied.mint = applied.mint.min(sample.t);
-                applied.maxt = applied.maxt.max(sample.t);
-            }
-            Pushed::Late => {
-                // Another batch was faster: this sample is in the log, and replay will leave it out too.
-                if let Some(series) = page.get_mut(sample.series.0) {
-                    series.tail = series.tail.saturating_sub(1);
+        for_each_run(
+            &self.pages,
+            others,
+            |it| it.series,
+            |page, run| {
+                for Other { series, sample } in run {
+                    mark_tail(page, *series, applying);
+                    let pushed = self.push_other(page, *series, sample, applied);
+                    applied.count(!matches!(sample.value, Value::Float(_)), sample.t, pushed);
+                    unmark_late(page, *series, pushed);
                 }
-                applied.n_late += 1;
-            }
-        }
+            },
+        );
     }
 
-    /// Appends a sample to its series' open chunk, or to a new one if that is full.
+    /// Appends a float without a start time to its series.
     pub(super) fn push_sample(
         &self,
         page: &mut Page,
@@ -105,30 +120,199 @@ impl Head {
         }
         page.widen(t);
         let series = page.get_mut(at).expect("looked at above");
-        let Some(open) = &mut series.open else {
-            series.open = Some(OpenChunk::start(t, v));
-            series.next_at = cut::range_end(t, self.chunk_range_ms);
-            page.count_opened();
-            applied.n_chunks += 1;
-            return Pushed::Stored;
-        };
-        if !is_full(open, t, &mut series.next_at) {
+        if let Some(Open::Float(open)) = &mut series.open
+            && !is_full(open, t, &mut series.next_at)
+        {
             open.append(t, v);
             return Pushed::Stored;
         }
-        let (mint, maxt) = (open.first_t(), open.last_t());
-        match self.chunk_files.write(at, (mint, maxt), open.as_data()) {
-            Ok(place) => {
-                series.open = Some(OpenChunk::start(t, v));
-                series.next_at = cut::range_end(t, self.chunk_range_ms);
-                page.push_finished(at, Finished { at: place, maxt });
-                applied.n_chunks += 1;
-                self.metrics.mmap_chunks.inc();
-            }
-            Err(_) if open.n_samples() < SAMPLES_MAX => open.append(t, v),
-            Err(_) => return Pushed::Late,
+        self.push_any(page, at, AnySample::float(t, v), applied)
+    }
+
+    /// Appends any sample to its series.
+    pub(super) fn push_other(
+        &self,
+        page: &mut Page,
+        at: u64,
+        sample: &Sample,
+        applied: &mut Applied,
+    ) -> Pushed {
+        let Sample { st, t, ref value } = *sample;
+        let Some(series) = page.get(at) else { return Pushed::Late };
+        if page.last_t(series).is_some_and(|last| t <= last) {
+            return Pushed::Late;
         }
-        Pushed::Stored
+        page.widen(t);
+        let value = match value {
+            Value::Float(v) => AnyValue::Float(*v),
+            Value::Histogram(it) => AnyValue::Histogram(it),
+            Value::FloatHistogram(it) => AnyValue::FloatHistogram(it),
+        };
+        self.push_any(page, at, AnySample { st, t, value }, applied)
+    }
+
+    /// Appends a sample that is later than all of its series.
+    fn push_any(
+        &self,
+        page: &mut Page,
+        at: u64,
+        sample: AnySample<'_>,
+        applied: &mut Applied,
+    ) -> Pushed {
+        let n_buckets = |page: &Page| page.get(at)?.open.as_ref()?.n_buckets();
+        let before = n_buckets(page);
+        let AnySample { st, t, value } = sample;
+        let is_stored = match value {
+            AnyValue::Float(v) => match self.stale_histogram(page, at, v) {
+                Some(marker) => self.push_histogram(page, at, (st, t, marker.as_ref()), applied),
+                None => self.push_float(page, at, (st, t, v), applied),
+            },
+            AnyValue::Histogram(it) => self.push_histogram(page, at, (st, t, it.into()), applied),
+            AnyValue::FloatHistogram(it) => {
+                self.push_histogram(page, at, (st, t, it.into()), applied)
+            }
+        };
+        page.count_buckets(before, n_buckets(page));
+        if is_stored { Pushed::Stored } else { Pushed::Late }
+    }
+
+    /// A marker for the end of a series is logged as a float, whatever the series has: what it is here.
+    fn stale_histogram(&self, page: &Page, at: u64, v: f64) -> Option<StaleHistogram> {
+        if !model::is_stale_nan(v) {
+            return None;
+        }
+        let series = page.get(at)?;
+        let encoding = match &series.open {
+            Some(open) => open.as_data().encoding,
+            None => self.chunk_files.read(page.finished(series).next()?.at).ok()?.encoding,
+        };
+        StaleHistogram::of(v, encoding)
+    }
+
+    fn push_float(
+        &self,
+        page: &mut Page,
+        at: u64,
+        (st, t, v): (i64, i64, f64),
+        applied: &mut Applied,
+    ) -> bool {
+        let Some(series) = page.get_mut(at) else { return false };
+        if self.append_float(series, (st, t, v), false) {
+            return true;
+        }
+        let next = if self.float_xor2.load(Relaxed) {
+            Open::xor2(OpenXor2::start(st, t, v))
+        } else {
+            Open::Float(OpenChunk::start(t, v))
+        };
+        if self.begin_chunk(page, at, next, applied) {
+            return true;
+        }
+        page.get_mut(at).is_some_and(|series| self.append_float(series, (st, t, v), true))
+    }
+
+    /// Appends a float to the open chunk, if that takes it. `even_if_full`: the disk refuses what is full.
+    fn append_float(
+        &self,
+        series: &mut Series,
+        (st, t, v): (i64, i64, f64),
+        even_if_full: bool,
+    ) -> bool {
+        let Series { open: Some(open), next_at, .. } = series else { return false };
+        match open {
+            Open::Float(it) => {
+                let takes = !self.stores_starts
+                    && it.n_samples() < SAMPLES_MAX
+                    && (even_if_full || !is_full(it, t, next_at));
+                if takes {
+                    it.append(t, v);
+                }
+                takes
+            }
+            Open::Rare(rare) => {
+                let Rare::Xor2(it) = &mut **rare else { return false };
+                let takes = it.n_samples() < SAMPLES_MAX
+                    && (even_if_full || !cut::before_float(it.filling(), t, next_at));
+                if takes {
+                    it.append(st, t, v);
+                }
+                takes
+            }
+        }
+    }
+
+    fn push_histogram(
+        &self,
+        page: &mut Page,
+        at: u64,
+        (st, t, histogram): (i64, i64, HistogramRef<'_>),
+        applied: &mut Applied,
+    ) -> bool {
+        let Some(Series { open, next_at, .. }) = page.get_mut(at) else { return false };
+        let with_starts = self.histogram_starts;
+        let next = match open.as_mut().and_then(Open::as_histogram_mut) {
+            Some(it) => {
+                if it.is_full(t, self.chunk_range_ms, next_at) {
+                    it.follow(with_starts, st, t, histogram)
+                } else if let Some(next) = it.append(st, t, histogram) {
+                    next
+                } else {
+                    return true;
+                }
+            }
+            None => OpenHistogram::start(with_starts, st, t, histogram),
+        };
+        if self.begin_chunk(page, at, Open::histogram(next), applied) {
+            return true;
+        }
+        // The disk refuses what is full: it grows on, if it can.
+        let open = page.get_mut(at).and_then(|it| it.open.as_mut());
+        let open = open.and_then(Open::as_histogram_mut);
+        open.is_some_and(|it| it.append(st, t, histogram).is_none())
+    }
+
+    /// Finishes the open chunk and puts the next in its place; false if the disk refuses.
+    fn begin_chunk(&self, page: &mut Page, at: u64, next: Open, applied: &mut Applied) -> bool {
+        let Some(series) = page.get_mut(at) else { return false };
+        let next_at = cut::range_end(next.first_t(), self.chunk_range_ms);
+        let Some(open) = &series.open else {
+            (series.open, series.next_at) = (Some(next), next_at);
+            page.count_opened();
+            applied.n_chunks += 1;
+            return true;
+        };
+        let (mint, maxt) = (open.first_t(), open.last_t());
+        let Ok(place) = self.chunk_files.write(at, (mint, maxt), open.as_data()) else {
+            return false;
+        };
+        (series.open, series.next_at) = (Some(next), next_at);
+        page.push_finished(at, Finished { at: place, maxt });
+        applied.n_chunks += 1;
+        self.metrics.mmap_chunks.inc();
+        true
+    }
+}
+
+/// Notes that a sample of this commit follows: views that were opened before must not see it.
+fn mark_tail(page: &mut Page, series: u64, applying: &Applying<'_>) {
+    page.set_pending(series, false);
+    let Some(series) = page.get_mut(series) else { return };
+    let before = series.tail;
+    series.tail = if before == 0 || applying.is_seen_by_all(series.tail_commit) {
+        series.tail_commit = applying.commit;
+        1
+    } else {
+        before.saturating_add(1)
+    };
+}
+
+/// Takes [`mark_tail`] back where another batch was faster: the sample is in the log, and replay will
+/// leave it out too.
+fn unmark_late(page: &mut Page, series: u64, pushed: Pushed) {
+    if pushed == Pushed::Late
+        && let Some(series) = page.get_mut(series)
+    {
+        series.tail = series.tail.saturating_sub(1);
     }
 }
 

@@ -12,6 +12,7 @@ use model::{Matcher, SeriesRef};
 use wal::record::{self, Kind, Tombstone};
 
 use super::Head;
+use super::open::Open;
 use super::series::{Page, Series, for_each_page};
 use crate::sync::{read, write};
 
@@ -110,7 +111,7 @@ impl Head {
         let last = page.last_t(series)?;
         let first = match page.finished(series).last() {
             Some(oldest) => self.chunk_files.mint(oldest.at).ok(),
-            None => series.open.as_ref().map(chunk::OpenChunk::first_t),
+            None => series.open.as_ref().map(Open::first_t),
         };
         // A first chunk that cannot be read does not save the others.
         Some((first.unwrap_or(i64::MIN), last))

@@ -10,6 +10,7 @@ use storage::{Querier, ReadError, Samples, SelectHints, SeriesSet};
 use super::Head;
 use super::index::pairs_of;
 use super::isolation::View;
+use super::open::Open;
 use super::series::{Finished, Page, Series, for_each_page, page_of};
 use crate::sync::{lock, read};
 
@@ -214,7 +215,7 @@ impl SeriesSet for HeadSet {
         let Some(chunks) = self.head.chunks(self.series[at], mint, maxt, Some(&self.view)) else {
             return Ok(());
         };
-        let (start, mark) = (out.t.len(), out.mark());
+        let mark = out.mark();
         // What is hidden is at the end, so the end has to be read to leave it out.
         let until = if chunks.n_hidden == 0 { maxt } else { i64::MAX };
         for finished in &chunks.finished {
@@ -225,9 +226,8 @@ impl SeriesSet for HeadSet {
             self.decode(open.as_data(), mint, until, out)?;
         }
         if 0 < chunks.n_hidden {
-            let seen = out.t.len() - chunks.n_hidden.min(out.t.len() - start);
-            let kept = start + out.t[start..seen].partition_point(|t| *t <= maxt);
-            out.truncate_floats(kept);
+            out.drop_newest_since(mark, chunks.n_hidden);
+            out.retain_since(mark, |t| t <= maxt);
         }
         if let Some(deleted) = self.head.deletions.get(self.series[at]) {
             out.retain_since(mark, |t| !deleted.contains(t));
@@ -278,11 +278,10 @@ impl Head {
         let record = page.get(series)?;
         let is_hidden = 0 < record.tail && view.is_some_and(|it| it.hides(record.tail_commit));
         let n_hidden = if is_hidden { usize::from(record.tail) } else { 0 };
-        let wanted = |open: &&chunk::OpenChunk| {
-            mint <= open.last_t() && (is_hidden || open.first_t() <= maxt)
-        };
+        let wanted = |open: &&Open| mint <= open.last_t() && (is_hidden || open.first_t() <= maxt);
         let open = record.open.as_ref().filter(wanted).map(|it| {
-            let copy = chunk::Chunk { encoding: chunk::Encoding::Xor, data: it.data().into() };
+            let chunk::ChunkData { encoding, data } = it.as_data();
+            let copy = chunk::Chunk { encoding, data: data.into() };
             (it.first_t(), it.last_t(), copy)
         });
         let mut finished: Vec<Finished> =

@@ -5,12 +5,13 @@
 //! any order.
 
 mod extras;
+mod histograms;
 mod workers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
 
 use block::Interval;
@@ -24,6 +25,7 @@ use super::chunk_files::{ChunkFiles, Entry};
 use super::deletion::Deletions;
 use super::index::{Index, Key};
 use super::isolation::Isolation;
+use super::open::Open;
 use super::series::{Finished, Pages, page_of};
 use super::{Head, WAL_FOLDER, metadata};
 use crate::exemplars::Exemplars;
@@ -131,6 +133,9 @@ impl Head {
             aliases: Mutex::default(),
             exemplars: Arc::clone(&setup.exemplars),
             metadata: metadata::Known::new(setup.options.log_metadata),
+            stores_starts: setup.options.store_starts,
+            histogram_starts: setup.options.store_starts && setup.options.histogram_starts,
+            float_xor2: AtomicBool::new(setup.options.float_xor2),
             pool: Mutex::default(),
             open_appenders: OpenAppenders::default(),
         }
@@ -274,11 +279,17 @@ impl<'a> Replay<'a> {
         match kind {
             Kind::Series => record::series(body, |series, labels| self.series(series.0, &labels)),
             Kind::Samples => record::samples(body, |it| self.sample(it)),
-            Kind::SamplesV2 => record::samples_v2(body, |it, _| self.sample(it)),
+            Kind::SamplesV2 => record::samples_v2(body, |it, st| self.sample_with_start(it, st)),
             Kind::Tombstones => record::tombstones(body, |it| self.tombstone(it)),
             Kind::Exemplars => record::exemplars(body, |it| self.exemplar(it)),
             Kind::Metadata => record::metadata(body, |series, it| self.metadata(series, it)),
-            // Histograms have no place in the head yet.
+            Kind::Histograms | Kind::CustomHistograms | Kind::HistogramsV2 => {
+                self.histograms(kind, body)
+            }
+            Kind::FloatHistograms | Kind::CustomFloatHistograms | Kind::FloatHistogramsV2 => {
+                self.float_histograms(kind, body)
+            }
+            // Of the log of out-of-order samples only.
             _ => Ok(()),
         }
     }
@@ -341,7 +352,7 @@ impl<'a> Replay<'a> {
         let page = self.head.pages.make(page_of(target));
         let mut page = lock(&page);
         let Some(record) = page.get(target) else { return };
-        let until = record.open.as_ref().map_or(i64::MAX, chunk::OpenChunk::first_t);
+        let until = record.open.as_ref().map_or(i64::MAX, Open::first_t);
         let mut all: Vec<(i64, Finished)> = Vec::new();
         for it in page.finished(record) {
             all.extend(self.head.chunk_files.mint(it.at).ok().map(|mint| (mint, it)));
@@ -395,10 +406,7 @@ impl<'a> Replay<'a> {
         let Some(page) = self.head.pages.find(page_of(series)) else { return };
         let mut page = lock(&page);
         page.set_finished(series, std::iter::empty());
-        let Some(record) = page.get_mut(series) else { return };
-        if record.open.take().is_some() {
-            page.count_closed();
-        }
+        page.close_open(series);
         let Some(record) = page.get(series) else { return };
         let key = page.key(record).to_vec();
         drop(page);
@@ -411,10 +419,12 @@ impl<'a> Replay<'a> {
         let head = self.head;
         let done = self.workers.finish();
         head.widen(done.applied.mint, done.applied.maxt);
-        self.replayed.n_samples = done.applied.n;
-        self.replayed.n_unknown_samples = done.n_unknown;
+        self.replayed.n_samples = done.applied.n.iter().sum();
+        self.replayed.n_unknown_samples = done.n_unknown.iter().sum();
         head.last_ref.store(self.last_ref, SeqCst);
-        head.metrics.unknown_samples.add(self.replayed.n_unknown_samples);
+        for kind in 0..2 {
+            head.metrics.unknown_samples[kind].add(done.n_unknown[kind]);
+        }
         head.metrics.unknown_tombstones.add(self.replayed.n_unknown_tombstones);
         head.metrics.wal_corruptions.add(self.replayed.n_wal_corruptions);
         let mut index = head.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -8,10 +8,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
-use chunk::OpenChunk;
-
 use super::chunk_files::ChunkAt;
 use super::index::key_len;
+use super::open::Open;
 use crate::sync::{lock, read, write};
 
 /// References on a page.
@@ -24,7 +23,7 @@ const NO_SLOT: u16 = u16::MAX;
 
 /// What is known of one series: 72 bytes.
 pub(crate) struct Series {
-    pub(crate) open: Option<OpenChunk>,
+    pub(crate) open: Option<Open>,
     /// When the open chunk ends at the latest.
     pub(crate) next_at: i64,
     /// Where its key starts in the page's keys.
@@ -66,6 +65,8 @@ pub(crate) struct Page {
     /// No series here has a later sample; `None` without any.
     maxt: Option<i64>,
     n_open: usize,
+    /// Series whose open chunk holds histograms, and the buckets of those.
+    histograms: (usize, usize),
 }
 
 impl Page {
@@ -116,9 +117,23 @@ impl Page {
         self.n_open += 1;
     }
 
-    /// Counts an open chunk that was finished with none in its place.
-    pub(crate) fn count_closed(&mut self) {
-        self.n_open -= 1;
+    /// Gives an open chunk up, which is finished, with none in its place.
+    pub(crate) fn close_open(&mut self, series: u64) {
+        let closed = self.get_mut(series).and_then(|it| it.open.take());
+        self.n_open -= usize::from(closed.is_some());
+        self.count_buckets(closed.and_then(|it| it.n_buckets()), None);
+    }
+
+    /// Counts the buckets of an open chunk, which were `before`; none where it holds no histograms.
+    pub(crate) fn count_buckets(&mut self, before: Option<usize>, after: Option<usize>) {
+        let (n_series, n_buckets) = &mut self.histograms;
+        *n_series = *n_series + usize::from(after.is_some()) - usize::from(before.is_some());
+        *n_buckets = *n_buckets + after.unwrap_or(0) - before.unwrap_or(0);
+    }
+
+    /// Counts the series whose open chunk holds histograms, and the buckets of those.
+    pub(crate) fn n_histograms(&self) -> (usize, usize) {
+        self.histograms
     }
 
     /// Says that a series here has a sample at `t`.
@@ -145,7 +160,7 @@ impl Page {
     pub(crate) fn touch(&self, series: impl Iterator<Item = u64>) {
         let mut read = 0;
         for open in series.filter_map(|it| self.get(it)?.open.as_ref()) {
-            let data = open.data();
+            let data = open.as_data().data;
             read ^= data[0] ^ data[data.len() - 1];
         }
         std::hint::black_box(read);
@@ -230,7 +245,7 @@ impl Page {
                 .series
                 .iter()
                 .filter_map(|it| it.open.as_ref())
-                .map(OpenChunk::heap_bytes)
+                .map(Open::heap_bytes)
                 .sum::<usize>()
     }
 
@@ -262,8 +277,10 @@ impl Page {
             let record = self.get_mut(series).expect("just put in");
             record.open = open;
             let is_open = record.open.is_some();
+            let n_buckets = record.open.as_ref().and_then(Open::n_buckets);
             (record.next_at, record.tail_commit, record.tail) = (next_at, tail_commit, tail);
             self.n_open += usize::from(is_open);
+            self.count_buckets(None, n_buckets);
             kept.iter().rev().for_each(|it| self.push_finished(series, *it));
         }
         if let Some(file) = self.links.iter().map(|it| it.at.file).min() {

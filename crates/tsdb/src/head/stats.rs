@@ -67,6 +67,14 @@ impl Head {
         })
     }
 
+    /// Counts series whose open chunk holds histograms, and the buckets of those.
+    pub(crate) fn n_histograms(&self) -> (usize, usize) {
+        self.pages.all().iter().fold((0, 0), |all, (_, page)| {
+            let (n_series, n_buckets) = lock(page).n_histograms();
+            (all.0 + n_series, all.1 + n_buckets)
+        })
+    }
+
     /// Bytes of memory of series records, keys and open chunks.
     pub(crate) fn heap_bytes(&self) -> u64 {
         self.pages.all().iter().map(|(_, page)| lock(page).heap_bytes() as u64).sum()

@@ -33,8 +33,7 @@ impl Head {
             .chunk_files
             .write(series, (mint, maxt), open.as_data())
             .map_err(|error| error.to_string())?;
-        record.open = None;
-        page.count_closed();
+        page.close_open(series);
         page.push_finished(series, Finished { at, maxt });
         self.metrics.mmap_chunks.inc();
         Ok(true)

@@ -3,19 +3,24 @@
 //! A page belongs to one worker, so the samples of a series stay in the order of the log. The reader makes
 //! series itself, before it hands on their samples.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use chunk::Value;
+use foldhash::fast::RandomState;
 use wal::record::RefSample;
 
 use super::super::Head;
-use super::super::apply::{Applied, Pushed, TOUCHED_TOGETHER};
+use super::super::apply::{Applied, TOUCHED_TOGETHER};
+use super::super::batch::Other;
 use super::super::series::{for_each_run, page_of};
 
 /// Samples handed on together.
 const BATCH: usize = 4096;
+const OTHERS_BATCH: usize = 256;
 /// Batches that wait for one worker; then the reader does.
 const QUEUE: usize = 8;
 const WORKERS_MAX: usize = 8;
@@ -25,21 +30,42 @@ pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
     batch: Vec<RefSample>,
+    others: Others,
     queue: SyncSender<Work>,
     thread: JoinHandle<Tally>,
 }
 
 enum Work {
-    Append(Vec<RefSample>),
+    /// The second list after the first.
+    Append(Vec<RefSample>, Vec<Other>),
     /// Answer, once all before this is done.
     Answer(SyncSender<()>),
+}
+
+/// Samples that are no plain floats. They are appended after the floats handed on with them.
+#[derive(Default)]
+struct Others {
+    all: Vec<Other>,
+    series: HashSet<u64, RandomState>,
+}
+
+impl Others {
+    fn push(&mut self, other: Other) {
+        self.series.insert(other.series);
+        self.all.push(other);
+    }
+
+    fn has(&self, series: u64) -> bool {
+        !self.all.is_empty() && self.series.contains(&series)
+    }
 }
 
 /// What workers did.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) applied: Applied,
-    pub(super) n_unknown: u64,
+    /// Floats, then histograms.
+    pub(super) n_unknown: [u64; 2],
 }
 
 impl Workers {
@@ -52,20 +78,41 @@ impl Workers {
             let thread = thread::Builder::new()
                 .name("replay".to_owned())
                 .spawn(move || run(&head, &work))?;
-            Ok(Worker { batch: Vec::with_capacity(BATCH), queue, thread })
+            Ok(Worker {
+                batch: Vec::with_capacity(BATCH),
+                others: Others::default(),
+                queue,
+                thread,
+            })
         };
         (0..n).map(start).collect::<io::Result<_>>().map(Self)
     }
 
     /// Hands a sample to the worker of its page.
     pub(super) fn push(&mut self, sample: RefSample) {
-        let n = self.0.len() as u64;
-        let at = usize::try_from(page_of(sample.series.0) % n).expect("less than the workers");
-        let worker = &mut self.0[at];
+        let worker = self.of(sample.series.0);
+        if worker.others.has(sample.series.0) {
+            // It comes after those.
+            worker.send();
+        }
         worker.batch.push(sample);
         if worker.batch.len() == BATCH {
             worker.send();
         }
+    }
+
+    /// Hands any other sample to the worker of its page.
+    pub(super) fn push_other(&mut self, other: Other) {
+        let worker = self.of(other.series);
+        worker.others.push(other);
+        if worker.others.all.len() == OTHERS_BATCH {
+            worker.send();
+        }
+    }
+
+    fn of(&mut self, series: u64) -> &mut Worker {
+        let n = self.0.len() as u64;
+        &mut self.0[usize::try_from(page_of(series) % n).expect("less than the workers")]
     }
 
     /// Waits until everything handed over is appended.
@@ -87,8 +134,10 @@ impl Workers {
             worker.send();
             drop(worker.queue);
             let one = worker.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.n_unknown += one.n_unknown;
-            all.applied.n += one.applied.n;
+            for kind in 0..2 {
+                all.n_unknown[kind] += one.n_unknown[kind];
+                all.applied.n[kind] += one.applied.n[kind];
+            }
             all.applied.mint = all.applied.mint.min(one.applied.mint);
             all.applied.maxt = all.applied.maxt.max(one.applied.maxt);
         }
@@ -108,11 +157,12 @@ impl Drop for Workers {
 
 impl Worker {
     fn send(&mut self) {
-        if !self.batch.is_empty() {
-            let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-            // A worker that is gone panicked; joining it will tell.
-            let _ = self.queue.send(Work::Append(full));
+        if self.batch.is_empty() && self.others.all.is_empty() {
+            return;
         }
+        let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        // A worker that is gone panicked; joining it will tell.
+        let _ = self.queue.send(Work::Append(full, std::mem::take(&mut self.others).all));
     }
 }
 
@@ -120,7 +170,10 @@ fn run(head: &Head, work: &Receiver<Work>) -> Tally {
     let mut tally = Tally::default();
     while let Ok(it) = work.recv() {
         match it {
-            Work::Append(samples) => append(head, &samples, &mut tally),
+            Work::Append(samples, others) => {
+                append(head, &samples, &mut tally);
+                append_others(head, &others, &mut tally);
+            }
             Work::Answer(answer) => drop(answer.send(())),
         }
     }
@@ -139,14 +192,30 @@ fn append(head: &Head, samples: &[RefSample], tally: &mut Tally) {
                 page.touch(some.iter().map(|it| it.series.0));
                 for it in some {
                     n_known += u64::from(page.has(it.series.0));
-                    if head.push_sample(page, it, applied) == Pushed::Stored {
-                        applied.n += 1;
-                        applied.mint = applied.mint.min(it.t);
-                        applied.maxt = applied.maxt.max(it.t);
-                    }
+                    let pushed = head.push_sample(page, it, applied);
+                    applied.count(false, it.t, pushed);
                 }
             }
         },
     );
-    tally.n_unknown += samples.len() as u64 - n_known;
+    tally.n_unknown[0] += samples.len() as u64 - n_known;
+}
+
+fn append_others(head: &Head, others: &[Other], tally: &mut Tally) {
+    let is_histogram = |it: &Other| !matches!(it.sample.value, Value::Float(_));
+    let kinds = others.iter().map(|it| usize::from(is_histogram(it)));
+    kinds.for_each(|kind| tally.n_unknown[kind] += 1);
+    let Tally { applied, n_unknown } = tally;
+    for_each_run(
+        &head.pages,
+        others,
+        |it| it.series,
+        |page, run| {
+            for it in run {
+                n_unknown[usize::from(is_histogram(it))] -= u64::from(page.has(it.series));
+                let pushed = head.push_other(page, it.series, &it.sample, applied);
+                applied.count(is_histogram(it), it.sample.t, pushed);
+            }
+        },
+    );
 }
