@@ -68,7 +68,9 @@ fn take_out(directory: &dyn Directory, folder: &Path, at: Position) -> io::Resul
     if is_tail {
         while salvage.next().is_some() {}
     } else {
-        n_saved = rewrite(directory, &path, &bytes[..start], &mut salvage)?;
+        let unfinished = path.with_extension("repair");
+        n_saved = rewrite(directory, &path, &unfinished, &bytes[..start], &mut salvage)
+            .inspect_err(|_| drop(directory.remove_file(&unfinished)))?;
     }
     let n_lost = salvage.n_lost;
     // Nothing may be mapped when its file is cut.
@@ -94,11 +96,11 @@ fn cut(directory: &dyn Directory, path: &Path, len: u64) -> io::Result<()> {
 fn rewrite(
     directory: &dyn Directory,
     path: &Path,
+    unfinished: &Path,
     good: &[u8],
     salvage: &mut Salvage<'_>,
 ) -> io::Result<u64> {
-    let unfinished = path.with_extension("repair");
-    let mut file = directory.create(&unfinished)?;
+    let mut file = directory.create(unfinished)?;
     file.write_all(good)?;
     let (mut out, mut out_at, mut n_saved) = (Vec::new(), good.len() as u64, 0);
     while let Some((flags, packed)) = salvage.next() {
@@ -113,7 +115,7 @@ fn rewrite(
     put_padding(&mut out, out_at);
     file.write_all(&out)?;
     file.sync()?;
-    directory.rename(&unfinished, path)?;
+    directory.rename(unfinished, path)?;
     Ok(n_saved)
 }
 

@@ -1,14 +1,11 @@
 //! Damaged logs: what is readable stays, what is not is kept aside.
 
-#[path = "support/full_disk.rs"]
-mod full_disk;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use full_disk::FullDisk;
 use model::SeriesRef;
-use stdx::{Directory, SystemClock, SystemDirectory};
+use stdx::{Directory, SystemClock};
+use testkit::CrashingDirectory;
 use wal::record::{self, Kind, RefSample};
 use wal::{
     Compression, Lost, Metrics, Options, Position, ReadError, Reader, Writer, repair, segment, skip,
@@ -20,7 +17,7 @@ const PAGE: u64 = 32 << 10;
 
 /// A log of uncompressed records, and what it was written with.
 struct Log {
-    dir: tempfile::TempDir,
+    disk: CrashingDirectory,
     directory: Arc<dyn Directory>,
     records: Vec<Vec<u8>>,
     /// The end of each record.
@@ -42,8 +39,8 @@ fn samples_record(seed: usize, n_samples: u64) -> Vec<u8> {
 impl Log {
     /// Writes records of so many samples, in segments of four pages; a zero begins a new segment.
     fn new(n_samples: &[u64], compression: Compression) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let directory: Arc<dyn Directory> = Arc::new(SystemDirectory::new(dir.path()));
+        let disk = CrashingDirectory::new(1);
+        let directory: Arc<dyn Directory> = Arc::new(disk.clone());
         let mut writer = open(&directory, Options { segment_bytes: 4 * PAGE, compression });
         let (mut records, mut ends) = (Vec::new(), Vec::new());
         for (i, n) in n_samples.iter().enumerate() {
@@ -57,16 +54,16 @@ impl Log {
             ends.push(writer.progress().end());
         }
         drop(writer);
-        Self { dir, directory, records, ends }
+        Self { disk, directory, records, ends }
     }
 
     fn bytes(&self, n: u32) -> Vec<u8> {
-        std::fs::read(self.dir.path().join(segment::path(Path::new(WAL), n))).expect("reads")
+        self.directory.read(&segment::path(Path::new(WAL), n)).expect("reads")
     }
 
     fn set_bytes(&self, n: u32, bytes: &[u8]) {
-        let path = self.dir.path().join(segment::path(Path::new(WAL), n));
-        std::fs::write(path, bytes).expect("writes");
+        let mut file = self.directory.create(&segment::path(Path::new(WAL), n)).expect("creates");
+        file.write_all(bytes).expect("writes");
     }
 
     /// Reads all, repairing what is bad, or passing over it.
@@ -271,7 +268,7 @@ fn empty_segments_and_zeros_are_no_damage() {
 #[test]
 fn a_missing_segment_is_an_error_that_changes_nothing() {
     let log = Log::new(&[3, 0, 3, 0, 3], Compression::None);
-    std::fs::remove_file(log.dir.path().join("wal/00000001")).expect("removes");
+    log.directory.remove_file(Path::new("wal/00000001")).expect("removes");
     let error = segment::list(log.directory.as_ref(), Path::new(WAL)).expect_err("is missing");
     assert_eq!(error.to_string(), "segments are not sequential");
     let mut reader = Reader::new(Arc::clone(&log.directory), Path::new(WAL), 0..=2);
@@ -321,8 +318,8 @@ fn without_room_the_damage_is_given_up_and_the_log_goes_on() {
     let log = Log::new(&[3, 3], Compression::None);
     let whole = log.bytes(0);
     log.set_bytes(0, &whole[..whole.len() - 1]);
-    let disk = FullDisk::new(log.dir.path(), 10);
-    let lost = repair(&disk, Path::new(WAL), log.ends[0]).expect("repairs");
+    log.disk.set_capacity(log.disk.used() + 10);
+    let lost = repair(&log.disk, Path::new(WAL), log.ends[0]).expect("repairs");
     assert_eq!((lost.n_saved, lost.aside), (0, None));
     assert_eq!(log.read(true), (log.records[..1].to_vec(), Vec::new()));
     assert!(asides(&log).is_empty());
@@ -332,12 +329,14 @@ fn without_room_the_damage_is_given_up_and_the_log_goes_on() {
     let mut bytes = log.bytes(0);
     bytes[usize::try_from(log.ends[0].offset).expect("small") + 20] ^= 1;
     log.set_bytes(0, &bytes);
-    let disk = FullDisk::new(log.dir.path(), PAGE - 1);
-    repair(&disk, Path::new(WAL), log.ends[0]).expect_err("has no room");
-    assert_eq!((log.bytes(0), asides(&log)), (bytes, Vec::new()));
-    disk.make_room(2 * PAGE);
-    let lost = repair(&disk, Path::new(WAL), log.ends[0]).expect("repairs");
-    assert_eq!((lost.n_saved, lost.aside.is_some()), (1, true));
+    let used = log.disk.used();
+    log.disk.set_capacity(used + PAGE - 1);
+    repair(&log.disk, Path::new(WAL), log.ends[0]).expect_err("has no room");
+    assert_eq!((log.bytes(0), log.disk.used()), (bytes, used));
+    // Room for the log, but not for the damage as well.
+    log.disk.set_capacity(used + PAGE);
+    let lost = repair(&log.disk, Path::new(WAL), log.ends[0]).expect("repairs");
+    assert_eq!((lost.n_saved, lost.aside), (1, None));
     let expected = [&log.records[..1], &log.records[2..]].concat();
     assert_eq!(log.read(true), (expected, Vec::new()));
 }

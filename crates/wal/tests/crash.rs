@@ -1,0 +1,196 @@
+//! A crash at any point of folding or repairing loses nothing that is needed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{Labels, SeriesRef};
+use stdx::{Directory, SystemClock};
+use testkit::CrashingDirectory;
+use wal::record::{self, Kind, RefSample};
+use wal::{Compression, Metrics, Options, Position, Reader, Writer, checkpoint, repair, segment};
+
+const T: i64 = 1_700_000_000_000;
+const WAL: &str = "wal";
+
+fn open(directory: &Arc<dyn Directory>) -> Writer {
+    let options = Options { segment_bytes: 64 << 10, compression: Compression::Snappy };
+    let clock = Arc::new(SystemClock::default());
+    Writer::open(Arc::clone(directory), Path::new(WAL), options, clock, Metrics::default())
+        .expect("opens")
+}
+
+fn shared(disk: &CrashingDirectory) -> Arc<dyn Directory> {
+    Arc::new(disk.clone())
+}
+
+/// Folds up to `last`; series 1 is gone, and so is what is before ten milliseconds.
+fn request(directory: &Arc<dyn Directory>, last: u32) -> checkpoint::Request<'static> {
+    checkpoint::Request {
+        directory: Arc::clone(directory),
+        folder: Path::new(WAL),
+        last,
+        keep: &|series| series.0 != 1,
+        mint: T + 10,
+        start_times: false,
+        options: Options::default(),
+        clock: Arc::new(SystemClock::default()),
+    }
+}
+
+fn read_checkpoint(directory: &Arc<dyn Directory>) -> Vec<Vec<u8>> {
+    let found = checkpoint::last(directory.as_ref(), Path::new(WAL)).expect("lists");
+    let found = found.expect("there is one");
+    let mut reader = checkpoint::open(Arc::clone(directory), &found).expect("opens");
+    let mut all = Vec::new();
+    while let Some(it) = reader.next().expect("reads") {
+        all.push(it.bytes.to_vec());
+    }
+    all
+}
+
+fn series_record(all: &[u64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    record::start(Kind::Series, &mut out);
+    for it in all {
+        let labels = Labels::from_pairs([("__name__", "m"), ("a", &it.to_string())]);
+        record::put_series(&mut out, SeriesRef(*it), &labels);
+    }
+    out
+}
+
+fn sample(series: u64, after: i64) -> RefSample {
+    RefSample { series: SeriesRef(series), t: T + after, v: 1.5 }
+}
+
+fn samples_record(samples: &[RefSample]) -> Vec<u8> {
+    let mut out = Vec::new();
+    record::put_samples(&mut out, samples.iter().copied());
+    out
+}
+
+/// What a start finds: labels and times of each series that is still needed.
+fn replay(directory: &Arc<dyn Directory>) -> BTreeMap<u64, (bool, Vec<i64>)> {
+    let folder = Path::new(WAL);
+    checkpoint::remove_unfinished(directory.as_ref(), folder).expect("removes");
+    let mut records = Vec::new();
+    let mut first = 0;
+    if let Some(found) = checkpoint::last(directory.as_ref(), folder).expect("lists") {
+        records = read_checkpoint(directory);
+        first = found.index + 1;
+    }
+    let last = *segment::list(directory.as_ref(), folder).expect("lists").last().expect("some");
+    let mut reader = Reader::new(Arc::clone(directory), folder, first..=last);
+    while let Some(it) = reader.next().expect("reads") {
+        records.push(it.bytes.to_vec());
+    }
+    let mut all: BTreeMap<u64, (bool, Vec<i64>)> = BTreeMap::new();
+    for it in &records {
+        match record::split(it) {
+            Some((Kind::Series, body)) => record::series(body, |series, _| {
+                all.entry(series.0).or_default().0 = true;
+            }),
+            Some((Kind::Samples, body)) => record::samples(body, |it| {
+                all.entry(it.series.0).or_default().1.extend((T + 10 <= it.t).then_some(it.t - T));
+            }),
+            other => panic!("{other:?}"),
+        }
+        .expect("decodes");
+    }
+    all.remove(&1);
+    all
+}
+
+/// Folds, then removes what was folded, as a truncation of the head does.
+fn truncate(directory: &Arc<dyn Directory>, writer: &mut Writer, last: u32) -> Option<()> {
+    checkpoint::create(&request(directory, last)).ok()?;
+    writer.remove_below(last + 1).ok()?;
+    checkpoint::remove_before(directory.as_ref(), Path::new(WAL), last).ok()
+}
+
+#[test]
+fn a_crash_while_folding_loses_nothing() {
+    let disk = CrashingDirectory::new(7);
+    let directory = shared(&disk);
+    let mut writer = open(&directory);
+    for i in 0..6u32 {
+        writer.log(&[&series_record(&[u64::from(i) + 1])]).expect("writes");
+        let all: Vec<_> = (1..=u64::from(i) + 1).map(|it| sample(it, i64::from(i) * 5)).collect();
+        writer.log(&[&samples_record(&all)]).expect("writes");
+        writer.cut().expect("cuts");
+        if i == 1 {
+            truncate(&directory, &mut writer, 0).expect("folds");
+        }
+    }
+    writer.close().expect("closes");
+    let expected = replay(&directory);
+    assert_eq!(expected.len(), 5);
+    for n in 0.. {
+        let mut died = 0;
+        for seed in 0..4 {
+            let mut it = disk.fork(n * 10 + seed);
+            let directory = shared(&it);
+            let mut writer = open(&directory);
+            it.die_after(n);
+            let done = truncate(&directory, &mut writer, 4);
+            died += u64::from(it.is_dead());
+            assert!(done.is_some() || it.is_dead());
+            drop(writer);
+            it = if seed == 0 { it.kill() } else { it.cut_power() };
+            assert_eq!(replay(&shared(&it)), expected, "operation {n}, seed {seed}");
+        }
+        if died == 0 {
+            assert!(20 < n, "{n} operations only");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_crash_while_repairing_loses_nothing() {
+    for damage in ["within", "tail"] {
+        let disk = CrashingDirectory::new(7);
+        let directory = shared(&disk);
+        let mut writer = open(&directory);
+        let mut at = Position::default();
+        for i in 0..10 {
+            at = if i == 4 || (i == 9 && damage == "tail") { writer.progress().end() } else { at };
+            writer.log(&[&series_record(&[i + 2])]).expect("writes");
+        }
+        writer.close().expect("closes");
+        let path = segment::path(Path::new(WAL), 0);
+        disk.flip_bit(&path, at.offset * 8 + 80);
+        let mut expected: Vec<u64> = (2..12).collect();
+        expected.remove(if damage == "tail" { 9 } else { 4 });
+        for n in 0.. {
+            let mut died = 0;
+            for seed in 0..4 {
+                let mut it = disk.fork(n * 10 + seed);
+                it.die_after(n);
+                let done = repair(&it, Path::new(WAL), at);
+                died += u64::from(it.is_dead());
+                assert!(done.is_ok() || it.is_dead());
+                it = if seed == 0 { it.kill() } else { it.cut_power() };
+                // As the next start does.
+                let mut reader = Reader::new(shared(&it), Path::new(WAL), 0..=0);
+                let is_bad = loop {
+                    match reader.next() {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break false,
+                        Err(_) => break true,
+                    }
+                };
+                drop(reader);
+                if is_bad {
+                    repair(&it, Path::new(WAL), at).expect("repairs");
+                }
+                let read: Vec<u64> = replay(&shared(&it)).into_keys().collect();
+                assert_eq!(read, expected, "{damage}, operation {n}, seed {seed}");
+            }
+            if died == 0 {
+                assert!(5 < n, "{n} operations only");
+                break;
+            }
+        }
+    }
+}
