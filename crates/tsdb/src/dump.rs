@@ -1,8 +1,9 @@
-//! All samples as text: what `promtool tsdb dump` prints.
+//! All samples as text: what `promtool tsdb dump` and `dump-openmetrics` print.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use model::{Labels, Matcher};
+use model::{Labels, METRIC_NAME, Matcher, is_legacy_label_name, quote};
 use stdx::gofloat;
 use storage::{Querier, ReadError, Samples, SelectHints, SeriesSet};
 
@@ -26,8 +27,18 @@ impl std::fmt::Display for DumpError {
 
 impl std::error::Error for DumpError {}
 
-/// Writes a line `{labels} value timestamp` for each float in `mint..=maxt`, series by series in label
-/// order. `selectors`: a series is written if it fulfils all matchers of one of them.
+/// How samples are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line `{labels} value milliseconds` for each float.
+    Text,
+    /// A line `name{labels} value seconds` for each float, and the end mark of OpenMetrics.
+    OpenMetrics,
+    /// A line with the labels as a JSON object for each series that has samples.
+    SeriesJson,
+}
+
+/// Writes the floats in `mint..=maxt`, series by series in label order. `selectors`: a series is written if it fulfils all matchers of one of them.
 ///
 /// # Errors
 /// If the data cannot be read or the output not written. What came before is written.
@@ -36,6 +47,7 @@ pub fn dump(
     mint: i64,
     maxt: i64,
     selectors: &[Vec<Matcher>],
+    format: Format,
     out: &mut dyn Write,
 ) -> Result<(), DumpError> {
     let hints = SelectHints { mint, maxt, sorted: true, ..SelectHints::default() };
@@ -45,18 +57,77 @@ pub fn dump(
     for (labels, set, at) in in_label_order(&sets) {
         samples.clear();
         let read = sets[set].read(at, mint, maxt, &mut samples);
-        let labels = labels.to_string();
-        for (t, v) in samples.t.iter().zip(&samples.v) {
-            text.clear();
-            text.push_str(&labels);
-            text.push(' ');
-            gofloat::write_g(&mut text, *v);
-            text.push_str(&format!(" {t}\n"));
-            out.write_all(text.as_bytes()).map_err(DumpError::Write)?;
+        text.clear();
+        match format {
+            Format::SeriesJson if samples.is_empty() => {}
+            Format::SeriesJson => json_line(&mut text, &labels),
+            Format::Text => lines(&mut text, &labels.to_string(), &samples, |t| t.to_string()),
+            Format::OpenMetrics => {
+                lines(&mut text, &name_first(&labels), &samples, seconds);
+            }
         }
+        out.write_all(text.as_bytes()).map_err(DumpError::Write)?;
         read.map_err(DumpError::Read)?;
     }
-    Ok(())
+    let end: &[u8] = if format == Format::OpenMetrics { b"# EOF\n" } else { b"" };
+    out.write_all(end).map_err(DumpError::Write)
+}
+
+fn lines(out: &mut String, series: &str, samples: &Samples, time: impl Fn(i64) -> String) {
+    for (t, v) in samples.t.iter().zip(&samples.v) {
+        out.push_str(series);
+        out.push(' ');
+        gofloat::write_g(out, *v);
+        let _ = writeln!(out, " {}", time(*t));
+    }
+}
+
+/// The labels with the metric's name in front of the braces. No blanks between them: OpenMetrics has none.
+fn name_first(labels: &Labels) -> String {
+    let pair = |(name, value)| match is_legacy_label_name(name) {
+        true => format!("{name}={}", quote(value)),
+        false => format!("{}={}", quote(name), quote(value)),
+    };
+    let rest: Vec<String> = labels.iter().filter(|it| it.0 != METRIC_NAME).map(pair).collect();
+    format!("{}{{{}}}", labels.metric_name(), rest.join(","))
+}
+
+/// Seconds with three decimals.
+fn seconds(t: i64) -> String {
+    let sign = if t < 0 { "-" } else { "" };
+    format!("{sign}{}.{:03}", t.unsigned_abs() / 1000, t.unsigned_abs() % 1000)
+}
+
+fn json_line(out: &mut String, labels: &Labels) {
+    out.push('{');
+    for (i, (name, value)) in labels.iter().enumerate() {
+        out.push_str(if i == 0 { "" } else { "," });
+        json_text(out, name);
+        out.push(':');
+        json_text(out, value);
+    }
+    out.push_str("}\n");
+}
+
+/// Writes text as JSON, as Go's encoder does: what HTML gives a meaning is escaped.
+fn json_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
 }
 
 /// Returns labels, set and position of each series, sorted; one that is in several sets once.
@@ -70,4 +141,25 @@ fn in_label_order(sets: &[Box<dyn SeriesSet>]) -> Vec<(Labels, usize, usize)> {
         all.dedup_by(|a, b| a.0 == b.0);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_series_in_each_form() {
+        let labels =
+            Labels::from_pairs([("__name__", "m"), ("a", "<\"\\\n\u{1}\u{e9}>"), ("b", "")]);
+        let mut json = String::new();
+        json_line(&mut json, &labels);
+        let expected = r#"{"__name__":"m","a":"\u003c\"\\\n\u0001é\u003e"}"#;
+        assert_eq!(json, format!("{expected}\n"));
+        assert_eq!(name_first(&Labels::from_pairs([("__name__", "m")])), "m{}");
+        assert_eq!(name_first(&Labels::from_pairs([("a", "1"), ("b", "2")])), "{a=\"1\",b=\"2\"}");
+        assert_eq!(
+            (seconds(1_700_000_000_050), seconds(-1)),
+            ("1700000000.050".into(), "-0.001".into())
+        );
+    }
 }

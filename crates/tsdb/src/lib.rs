@@ -41,6 +41,7 @@
 //! Not here yet: out-of-order samples.
 
 pub mod analyze;
+pub mod backfill;
 mod blocks;
 pub mod compact;
 mod db;

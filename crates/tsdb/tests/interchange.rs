@@ -65,7 +65,7 @@ impl Peer {
         let open = |it: &Arc<Block>| Box::new(it.querier(i64::MIN, i64::MAX)) as Box<dyn Querier>;
         let querier = MergeQuerier::new(self.blocks().iter().map(open).collect());
         let mut out = Vec::new();
-        dump::dump(&querier, i64::MIN, i64::MAX, selectors, &mut out).unwrap();
+        dump::dump(&querier, i64::MIN, i64::MAX, selectors, dump::Format::Text, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 }

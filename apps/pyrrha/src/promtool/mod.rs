@@ -2,6 +2,7 @@
 //!
 //! Exit codes as upstream: 0 fine, 1 failure, 3 lint findings, 2 a mistake on the command line.
 
+mod backfill;
 mod check;
 mod lint;
 mod query;

@@ -1,4 +1,4 @@
-//! `promtool tsdb`: looks into a data directory without changing it.
+//! `promtool tsdb`: looks into a data directory without changing it, and makes blocks.
 
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
@@ -10,8 +10,9 @@ use model::Matcher;
 use stdx::{SystemClock, SystemDirectory};
 use storage::Queryable;
 use tsdb::Db;
+use tsdb::dump::Format;
 
-use super::text;
+use super::{backfill, text};
 
 /// Where data lies unless told otherwise.
 const PATH: &str = "data/";
@@ -31,6 +32,19 @@ pub(super) fn command() -> Command {
             .action(ArgAction::Append)
             .default_value(default)
             .help("Series selector.")
+    };
+    let dump = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(
+                Arg::new("sandbox")
+                    .long("sandbox-dir-root")
+                    .help("No meaning here: data is read where it lies, and nothing is written."),
+            )
+            .arg(number("min-time", "Minimum timestamp to dump, in milliseconds."))
+            .arg(number("max-time", "Maximum timestamp to dump, in milliseconds."))
+            .arg(matchers("{__name__=~'(?s:.*)'}"))
+            .arg(path())
     };
     Command::new("tsdb")
         .about("Run tsdb commands.")
@@ -65,13 +79,19 @@ pub(super) fn command() -> Command {
                 .arg(Arg::new("block").help("Block to analyze (default is the last block).")),
         )
         .subcommand(
-            Command::new("dump")
-                .about("Dump samples from a TSDB.")
-                .arg(number("min-time", "Minimum timestamp to dump, in milliseconds."))
-                .arg(number("max-time", "Maximum timestamp to dump, in milliseconds."))
-                .arg(matchers("{__name__=~'(?s:.*)'}"))
-                .arg(path()),
+            dump("dump", "Dump data (series+samples or optionally just series) from a TSDB.").arg(
+                Arg::new("format")
+                    .long("format")
+                    .value_parser(["prom", "seriesjson"])
+                    .default_value("prom")
+                    .help("Output format: samples as text, or the series as JSON."),
+            ),
         )
+        .subcommand(dump(
+            "dump-openmetrics",
+            "Dump samples from a TSDB into OpenMetrics text format, excluding native histograms.",
+        ))
+        .subcommand(backfill::command())
 }
 
 pub(super) fn main(matches: &ArgMatches) -> ExitCode {
@@ -79,7 +99,10 @@ pub(super) fn main(matches: &ArgMatches) -> ExitCode {
     let result = match name {
         "list" => list(matches),
         "analyze" => analyze(matches),
-        _ => dump(matches),
+        "create-blocks-from" => backfill::main(matches),
+        "dump-openmetrics" => dump(matches, Format::OpenMetrics),
+        _ if text(matches, "format") == "seriesjson" => dump(matches, Format::SeriesJson),
+        _ => dump(matches, Format::Text),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -128,7 +151,7 @@ fn analyze(matches: &ArgMatches) -> Result<(), String> {
     Ok(())
 }
 
-fn dump(matches: &ArgMatches) -> Result<(), String> {
+fn dump(matches: &ArgMatches, format: Format) -> Result<(), String> {
     let db = open(matches)?;
     let time = |name: &str, default: i64| matches.get_one::<i64>(name).copied().unwrap_or(default);
     let (mint, maxt) = (time("min-time", i64::MIN), time("max-time", i64::MAX));
@@ -137,7 +160,7 @@ fn dump(matches: &ArgMatches) -> Result<(), String> {
         selectors.map(|it| promql::parse_selector(it).map_err(|error| error.to_string())).collect();
     let querier = db.querier(mint, maxt).map_err(|error| error.to_string())?;
     let mut out = BufWriter::new(std::io::stdout().lock());
-    tsdb::dump::dump(querier.as_ref(), mint, maxt, &selectors?, &mut out)
+    tsdb::dump::dump(querier.as_ref(), mint, maxt, &selectors?, format, &mut out)
         .map_err(|error| error.to_string())?;
     out.flush().map_err(|error| error.to_string())
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod backfill;
 mod bad_input;
 mod crash;
 mod interchange;
