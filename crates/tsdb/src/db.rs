@@ -1,6 +1,7 @@
 //! The database: a head, blocks, and the thread that turns one into the other.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -137,6 +138,11 @@ impl Db {
     /// Changes how many exemplars are held in memory; the newest stay.
     pub fn set_exemplars_max(&self, n: usize) {
         self.inner.head.exemplars.resize(n);
+    }
+
+    /// Changes how new chunks of floats are written: as XOR2 or as XOR. Open ones stay as they are.
+    pub fn set_float_xor2(&self, is_xor2: bool) {
+        self.inner.head.float_xor2.store(is_xor2, Relaxed);
     }
 
     /// Finds the exemplars within `mint..=maxt` of the series that one of the selectors takes, sorted by

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use api::{Api, Loaded};
 use client::{Gauge, Registry};
-use config::Config;
+use config::{Config, FloatEncoding};
 use discovery::Mechanism;
 use promql_engine::Engine;
 use scrape::Job;
@@ -46,6 +46,9 @@ struct Running {
     host_page: scrape::Page,
 }
 
+/// Why start times and XOR chunks exclude each other, in upstream's words.
+const XOR_WITHOUT_STARTS: &str = "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks do not store start timestamps, use \"xor2\"";
+
 impl Reloader {
     pub(super) fn new(settings: &Settings, registry: &Arc<Registry>) -> Self {
         Self {
@@ -83,6 +86,10 @@ impl Reloader {
             .map_err(|error| {
                 format!("couldn't load configuration (--config.file={file:?}): {error}")
             })?;
+        let database = self.database_options(&config);
+        if database.store_starts && !database.float_xor2 {
+            return Err(XOR_WITHOUT_STARTS.to_owned());
+        }
         // What cannot be translated must be refused before anything is applied.
         for job in config.jobs() {
             translate::job(job)?;
@@ -104,6 +111,11 @@ impl Reloader {
         } else if self.retention_is_default {
             options.retention_ms = RETENTION_MS_DEFAULT;
         }
+        options.float_xor2 = match config.storage.tsdb.float_encoding {
+            FloatEncoding::Unset => options.float_xor2,
+            FloatEncoding::Xor => false,
+            FloatEncoding::Xor2 => true,
+        };
         if self.exemplars {
             let max = config.storage.max_exemplars.unwrap_or(config::DEFAULT_MAX_EXEMPLARS);
             options.exemplars_max = usize::try_from(max).unwrap_or(0);
@@ -171,6 +183,7 @@ impl Reloader {
             percentage: options.retention_percentage,
         });
         running.db.set_exemplars_max(options.exemplars_max);
+        running.db.set_float_xor2(options.float_xor2);
         running.engine.set_subquery_step_ms(config.global.evaluation_interval_ms);
         let seed = scrape::offset_seed(
             &hostname(),

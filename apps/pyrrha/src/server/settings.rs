@@ -45,6 +45,9 @@ impl Settings {
         let features = Features::new(&values.list("enable-feature"));
         let (mut database, retention_is_default) = database(values)?;
         database.log_metadata = features.has("metadata-wal-records");
+        database.store_starts = features.has("st-storage");
+        database.histogram_starts = features.has("histograms-st-encoding");
+        database.float_xor2 = features.has("xor2-encoding");
         Ok(Self {
             config_file: (!zero).then(|| values.text("config.file").into()),
             http: httpserver::Options {
@@ -185,11 +188,14 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 10] = [
+const FEATURES: [&str; 13] = [
     "exemplar-storage",
     "metadata-wal-records",
     "native-histograms",
     "ooo-native-histograms",
+    "st-storage",
+    "histograms-st-encoding",
+    "xor2-encoding",
     "promql-experimental-functions",
     "promql-extended-range-selectors",
     "promql-binop-fill-modifiers",

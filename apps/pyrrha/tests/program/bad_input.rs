@@ -42,6 +42,33 @@ fn what_must_not_be_passed_over_is_refused() {
 }
 
 #[test]
+fn start_times_need_chunks_that_have_them() {
+    let why = "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks do not store start timestamps, use \"xor2\"";
+    let folder = tempfile::tempdir().unwrap();
+    let chunks =
+        |encoding: &str| format!("storage: {{tsdb: {{chunk_encoding: {{floats: {encoding}}}}}}}\n");
+    let path = write_config(folder.path(), "global: {}\n");
+    let out = Command::new(crate::server::pyrrha())
+        .args(["server", "--enable-feature=st-storage", "--config.file"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(text.contains(&why.replace('"', "\\\"")), "{text}");
+
+    write_config(folder.path(), &chunks("xor2"));
+    let flags = ["--enable-feature=st-storage", "--web.enable-lifecycle"];
+    let server = Server::ours(folder.path(), &flags);
+    write_config(folder.path(), &chunks("xor"));
+    let answer = http::post(server.port, "/-/reload", "").unwrap();
+    assert_eq!(answer.status, 500);
+    assert!(answer.body.contains(why), "{}", answer.body);
+    let shown = http::api(server.port, "status/config")["yaml"].to_string();
+    assert!(shown.contains("floats: xor2"), "{shown}");
+}
+
+#[test]
 fn a_broken_reload_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let target = serve_pages(|_| "a 1\n".into());

@@ -103,7 +103,7 @@ impl Head {
             last,
             keep: &keep,
             mint,
-            start_times: false,
+            start_times: self.stores_starts,
             options: self.wal_options,
             clock: Arc::clone(&self.clock),
         };
