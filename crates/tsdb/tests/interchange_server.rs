@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use model::{Labels, STALE_NAN_BITS};
+use model::{Histogram, Labels, STALE_NAN_BITS, Span};
 use serde_json::Value;
-use storage::Appendable;
+use storage::{AnySample, AnyValue, Appendable};
 use support::{Contents, everything, open};
 use tsdb::Options;
 
@@ -216,4 +216,83 @@ fn there_and_back() {
 
 fn up(server: &Server) -> Labels {
     Labels::from_pairs([("__name__", "up"), ("instance", server.address.as_str()), ("job", "self")])
+}
+
+/// Counts of `i`: in buckets of an exponential scale, which grow wider, and reset every 100 rounds.
+fn histogram(round: i64) -> Histogram {
+    let n = round % 100;
+    let wide = n / 40 + 2;
+    let length = u32::try_from(wide).expect("few");
+    Histogram {
+        schema: 1,
+        zero_threshold: 1e-128,
+        zero_count: n.cast_unsigned(),
+        count: (n + wide * (n + 1)).cast_unsigned(),
+        #[expect(clippy::cast_precision_loss, reason = "small")]
+        sum: n as f64 * 1.5,
+        positive_spans: vec![Span { offset: -1, length }],
+        positive_deltas: (0..wide).map(|at| if at == 0 { n + 1 } else { 0 }).collect(),
+        ..Histogram::default()
+    }
+}
+
+/// What the server says of all histograms: for each kind and time, count and sum.
+fn histograms_of(server: &Server, function: &str, now_ms: i64) -> BTreeMap<(String, i64), f64> {
+    let query = format!("{function}(h)").replace('(', "%28").replace(')', "%29");
+    let (start, end) = (now_ms / 1000 - HOURS * 3600, now_ms / 1000);
+    let path = format!("/api/v1/query_range?query={query}&start={start}&end={end}&step=60");
+    let (status, body) = server.get(&path).expect("answers");
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).expect("is JSON");
+    let mut all = BTreeMap::new();
+    for series in body["data"]["result"].as_array().expect("is a matrix") {
+        let kind = series["metric"]["kind"].as_str().expect("has one").to_owned();
+        for it in series["values"].as_array().expect("is a list") {
+            let t = it[0].as_i64().expect("is a whole second");
+            let v = it[1].as_str().and_then(|it| it.parse().ok()).expect("is a float");
+            all.insert((kind.clone(), t), v);
+        }
+    }
+    all
+}
+
+#[test]
+fn prometheus_reads_our_histograms() {
+    let Some(program) = program() else { return };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = dir.path().join("data");
+    let now = now_ms() / 60_000 * 60_000;
+    let db = open(&data, Options { retention_ms: 0, ..Options::default() });
+    let series = |kind| Labels::from_pairs([("__name__", "h"), ("kind", kind)]);
+    let mut expected = [BTreeMap::new(), BTreeMap::new()];
+    for (round, t) in (0..).zip((now - HOURS * 3_600_000..now).step_by(60_000)) {
+        let whole = histogram(round);
+        let float = whole.to_float();
+        let mut appender = db.appender();
+        for (kind, value) in
+            [("whole", AnyValue::Histogram(&whole)), ("float", AnyValue::FloatHistogram(&float))]
+        {
+            appender.append_any(&series(kind), AnySample { st: 0, t, value }).expect("takes");
+            expected[0].insert((kind.to_owned(), t / 1000), float.count);
+            expected[1].insert((kind.to_owned(), t / 1000), float.sum);
+        }
+        appender.commit().expect("commits");
+        if round % 60 == 0 {
+            db.maintain();
+        }
+    }
+    db.maintain();
+    assert!(!db.blocks().is_empty() && data.join("chunks_head/000001").exists());
+    // Killed: the newest are in the log only.
+    let killed = dir.path().join("killed");
+    support::copy(&data, &killed);
+    let server = Server::start(&program, &killed, false);
+    for (function, expected) in ["histogram_count", "histogram_sum"].into_iter().zip(&expected) {
+        let found = histograms_of(&server, function, now);
+        let differs = expected.iter().find(|(at, v)| found.get(at) != Some(v));
+        let had = differs.and_then(|(at, _)| found.get(at));
+        assert_eq!(differs, None, "{function}: prometheus has {had:?}");
+        assert_eq!(found.len(), expected.len(), "{function}");
+    }
+    server.kill();
 }
