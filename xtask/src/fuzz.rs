@@ -1,4 +1,5 @@
-//! Runs the fuzz targets of `fuzz/` with libFuzzer, on the nightly toolchain.
+//! Runs the fuzz targets of `fuzz/` with libFuzzer, and the tests of what is `unsafe`, both under
+//! AddressSanitizer, on the nightly toolchain.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,15 @@ use anyhow::{Context, Result};
 
 use crate::run::{run_command, works};
 
-/// What makes rustc count coverage for libFuzzer.
-const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+/// What makes rustc count coverage for libFuzzer, and check each access to memory.
+const FLAGS: &str = "-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1 -Cdebug-assertions";
+
+const HOST: &str = "x86_64-unknown-linux-gnu";
+
+/// The packages with `unsafe` in them (tidy has the list of files).
+const UNSAFE_PACKAGES: [&str; 2] = ["pyrrha-stdx", "pyrrha-yaml"];
 
 /// Runs each target for `seconds`.
 ///
@@ -25,9 +31,7 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
         println!("no nightly toolchain: the fuzz targets were not run");
         return Ok(());
     }
-    let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "fuzz/target".into());
-    let target = PathBuf::from(target).join("fuzz");
-    let host = "x86_64-unknown-linux-gnu";
+    let target = target().join("fuzz");
     let mut build = Command::new("cargo");
     build
         .args([
@@ -38,7 +42,7 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
             "fuzz/Cargo.toml",
             "--bins",
             "--target",
-            host,
+            HOST,
         ])
         .env("CARGO_TARGET_DIR", &target)
         .env("RUSTFLAGS", FLAGS);
@@ -47,7 +51,7 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
         let corpus = PathBuf::from("fuzz/corpus").join(&name);
         std::fs::create_dir_all(&corpus)?;
         std::fs::create_dir_all("fuzz/artifacts")?;
-        let mut command = Command::new(target.join(host).join("release").join(&name));
+        let mut command = Command::new(target.join(HOST).join("release").join(&name));
         command.arg(corpus).args([
             format!("-max_total_time={seconds}"),
             "-rss_limit_mb=2048".into(),
@@ -59,6 +63,29 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
         run_command(command).with_context(|| format!("fuzz target {name}"))?;
     }
     Ok(())
+}
+
+/// Runs the tests of the crates that hold `unsafe` under AddressSanitizer.
+///
+/// # Errors
+/// If one fails, or an access is wrong. A machine without the nightly toolchain is told so.
+pub(crate) fn asan() -> Result<()> {
+    if !works("cargo", &["+nightly", "--version"]) {
+        println!("no nightly toolchain: nothing was run under AddressSanitizer");
+        return Ok(());
+    }
+    let mut command = Command::new("cargo");
+    command
+        .args(["+nightly", "test", "--locked", "--quiet", "--target", HOST])
+        .args(UNSAFE_PACKAGES.iter().flat_map(|it| ["--package", *it]))
+        .args(["--lib", "--tests"])
+        .env("CARGO_TARGET_DIR", target().join("asan"))
+        .env("RUSTFLAGS", "-Zsanitizer=address");
+    run_command(command)
+}
+
+fn target() -> PathBuf {
+    env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "fuzz/target".into()).into()
 }
 
 /// One target for each file in `fuzz/src/bin`.

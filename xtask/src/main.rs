@@ -4,6 +4,7 @@
 //! - `ci`: format, lints, tidy, tests, documentation, fuzz smoke.
 //! - `tidy`: the rules of the house that no lint knows.
 //! - `fuzz [SECONDS]`: runs each fuzz target for a while.
+//! - `asan`: runs the tests of what is `unsafe` under AddressSanitizer.
 //! - `bench ingest | restart | flood`: loads, beside the peers.
 
 mod bench;
@@ -29,8 +30,11 @@ fn main() -> Result<()> {
         ["tidy"] => tidy::tidy(),
         ["fuzz"] => fuzz::fuzz(60),
         ["fuzz", seconds] => fuzz::fuzz(seconds.parse()?),
+        ["asan"] => fuzz::asan(),
         ["bench", name, ref rest @ ..] => bench::bench(name, rest),
-        _ => bail!("usage: cargo xtask test | ci | tidy | fuzz [SECONDS] | bench NAME [OPTIONS]"),
+        _ => bail!(
+            "usage: cargo xtask test | ci | tidy | fuzz [SECONDS] | asan | bench NAME [OPTIONS]"
+        ),
     }
 }
 
