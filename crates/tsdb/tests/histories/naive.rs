@@ -20,8 +20,12 @@ pub(crate) struct Naive {
     pub(crate) series: BTreeMap<Labels, BTreeMap<i64, Kept>>,
     /// Refused, or not answered before a crash: a start may find them.
     uncertain: BTreeMap<Labels, BTreeMap<i64, BTreeSet<u64>>>,
-    /// Removed as too old: a crash may bring their blocks back.
+    /// Deleted, or removed as too old: a crash may bring them back.
     removed: Contents,
+    /// The newest time of each series, deleted or not. After a start, of what was found.
+    newest: BTreeMap<Labels, i64>,
+    /// The newest time of each series that was ever deleted.
+    newest_deleted: BTreeMap<Labels, i64>,
 }
 
 impl Naive {
@@ -30,12 +34,34 @@ impl Naive {
         Some((*t, kept.value))
     }
 
+    /// True if the database may know a sample of the series at `t` or later.
+    pub(crate) fn may_be_behind(&self, labels: &Labels, t: i64) -> bool {
+        let last = self.last(labels).map(|it| it.0);
+        let deleted = self.newest_deleted.get(labels).copied();
+        last.max(deleted).is_some_and(|last| t <= last)
+    }
+
+    /// Deletes what is within the times.
+    pub(crate) fn delete(&mut self, is_matched: impl Fn(&Labels) -> bool, mint: i64, maxt: i64) {
+        for (labels, samples) in self.series.iter_mut().filter(|it| is_matched(it.0)) {
+            let gone: Vec<i64> = samples.range(mint..=maxt).map(|it| *it.0).collect();
+            for t in gone {
+                let kept = samples.remove(&t).expect("just found");
+                self.removed.entry(labels.clone()).or_default().insert(t, kept.value);
+                let newest = self.newest_deleted.entry(labels.clone()).or_insert(t);
+                *newest = t.max(*newest);
+            }
+        }
+        self.series.retain(|_, it| !it.is_empty());
+    }
+
     /// Takes the samples of a batch that was acknowledged, in its order. One that is behind its series by
     /// now is left out, as the database says it does.
     pub(crate) fn acknowledge(&mut self, batch: &[(Labels, i64, u64)], segment: u32) {
         self.uncertain.clear();
         for (labels, t, value) in batch {
-            if self.last(labels).is_none_or(|(last, _)| last < *t) {
+            if self.newest.get(labels).is_none_or(|newest| newest < t) {
+                self.newest.insert(labels.clone(), *t);
                 let kept = Kept { value: *value, segment: Some(segment) };
                 self.series.entry(labels.clone()).or_default().insert(*t, kept);
             }
@@ -86,6 +112,8 @@ impl Naive {
             (labels.clone(), each.collect())
         });
         self.series = survivors.collect();
+        let newest = |it: &BTreeMap<i64, Kept>| *it.last_key_value().expect("not empty").0;
+        self.newest = self.series.iter().map(|(labels, it)| (labels.clone(), newest(it))).collect();
         self.uncertain.clear();
     }
 

@@ -60,6 +60,15 @@ pub(crate) enum Step {
         from: i64,
         len: i64,
     },
+    /// What matches is deleted, from so long ago, so long.
+    Delete {
+        kind: usize,
+        pattern: usize,
+        ago: i64,
+        len: i64,
+    },
+    /// Blocks are rewritten without what is deleted.
+    Clean,
     /// Somebody reads the directory beside.
     ReadOnly,
     Restart,
@@ -156,8 +165,15 @@ fn step(random: &mut Random) -> Step {
             let (after, step) = disturbed(random);
             Step::Fail { after, step }
         }
-        93..95 => Step::Full { room: few(random, 100_000) },
-        95..98 => Step::Room,
+        93..94 => Step::Delete {
+            kind: random.below(4),
+            pattern: random.below(8),
+            ago: random.below(900_000) as i64 - 1000,
+            len: random.below(300_000) as i64,
+        },
+        94..95 => Step::Clean,
+        95..96 => Step::Full { room: few(random, 100_000) },
+        96..98 => Step::Room,
         _ => Step::Flip { seed: random.number() },
     }
 }

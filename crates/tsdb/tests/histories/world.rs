@@ -88,6 +88,8 @@ impl World {
             Step::Query { kind, pattern, from, len } => {
                 self.query(kind, pattern, START + from, START + from + len);
             }
+            Step::Delete { kind, pattern, ago, len } => self.delete(kind, pattern, ago, len),
+            Step::Clean => self.clean(),
             Step::ReadOnly => self.read_only(),
             Step::Restart => self.restart(),
             Step::Crash(crash) => self.crash(crash),
@@ -208,7 +210,7 @@ impl World {
                 Vec::new()
             }
             Err(AppendError::OutOfOrder | AppendError::Duplicate { .. }) => {
-                assert!(known.is_some_and(|last| t <= last));
+                assert!(self.naive.may_be_behind(&labels(i), t));
                 Vec::new()
             }
             Err(AppendError::Limit(_)) if self.is_unkind => Vec::new(),
@@ -382,6 +384,29 @@ impl World {
         check_equal(&found, &self.naive.contents());
     }
 
+    fn delete(&mut self, kind: usize, pattern: usize, ago: i64, len: i64) {
+        // Of a deletion that fails, any part may be done.
+        if self.is_unkind {
+            return;
+        }
+        self.let_go();
+        let (matchers, mint) = (matchers(kind, pattern), self.now - ago);
+        self.db().delete(mint, mint + len, &matchers).expect("deletes");
+        let is_matched = |it: &Labels| matchers.iter().all(|m| m.matches(it.value(m.name())));
+        self.naive.delete(is_matched, mint, mint + len);
+        self.check();
+    }
+
+    fn clean(&mut self) {
+        if self.is_unkind {
+            return;
+        }
+        self.let_go();
+        self.db().clean_tombstones().expect("cleans");
+        assert!(self.db().blocks().iter().all(|it| it.tombstones().is_empty()));
+        self.check();
+    }
+
     fn read_only(&self) {
         let directory = Arc::new(self.disk.clone());
         let beside = Db::open_read_only(directory, self.clock.clone()).expect("reads beside");
@@ -389,22 +414,7 @@ impl World {
     }
 
     fn query(&self, kind: usize, pattern: usize, mint: i64, maxt: i64) {
-        let kind =
-            [MatchType::Equal, MatchType::NotEqual, MatchType::Regexp, MatchType::NotRegexp][kind];
-        let (name, value) = [
-            ("__name__", "up"),
-            ("mode", ""),
-            ("mode", "m1|m2|m9"),
-            ("mode", ".*"),
-            ("mode", ".+"),
-            ("instance", "host-[0-2].*"),
-            ("job", "a|"),
-            ("nothing", "x"),
-        ][pattern];
-        let matchers = [
-            Matcher::new(kind, name, value).expect("is valid"),
-            Matcher::new(MatchType::NotEqual, "instance", "host-3:9100").expect("is valid"),
-        ];
+        let matchers = matchers(kind, pattern);
         let mut expected = Contents::new();
         for (labels, samples) in self.naive.contents() {
             if matchers.iter().all(|it| it.matches(labels.value(it.name()))) {
@@ -497,6 +507,25 @@ pub(crate) fn labels(i: usize) -> Labels {
         ("mode", if i.is_multiple_of(4) { String::new() } else { format!("m{}", i / 7) }),
     ];
     Labels::from_pairs(pairs)
+}
+
+fn matchers(kind: usize, pattern: usize) -> [Matcher; 2] {
+    let kind =
+        [MatchType::Equal, MatchType::NotEqual, MatchType::Regexp, MatchType::NotRegexp][kind];
+    let (name, value) = [
+        ("__name__", "up"),
+        ("mode", ""),
+        ("mode", "m1|m2|m9"),
+        ("mode", ".*"),
+        ("mode", ".+"),
+        ("instance", "host-[0-2].*"),
+        ("job", "a|"),
+        ("nothing", "x"),
+    ][pattern];
+    [
+        Matcher::new(kind, name, value).expect("is valid"),
+        Matcher::new(MatchType::NotEqual, "instance", "host-3:9100").expect("is valid"),
+    ]
 }
 
 /// Says where two contents differ first: they are too long to be shown.
