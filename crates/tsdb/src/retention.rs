@@ -105,6 +105,8 @@ pub fn delete_block(dir: &dyn Directory, ulid: Ulid) -> Result<(), Error> {
         dir.remove_dir_all(&tmp).map_err(Error::io(&tmp))?;
     }
     dir.rename(&path, &tmp).map_err(Error::io(&path))?;
+    // Before the first file goes, or a power cut could leave half a block under its name.
+    dir.sync_dir(Path::new("")).map_err(Error::io(&path))?;
     dir.remove_dir_all(&tmp).map_err(Error::io(&tmp))
 }
 

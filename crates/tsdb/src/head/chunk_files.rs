@@ -329,7 +329,7 @@ impl ChunkFiles {
         for (i, n) in numbers.iter().enumerate() {
             let path = self.path(*n);
             let map = self.directory.map(&path).map_err(self.io(&path))?;
-            if map.len() < HEADER.len() || map[..HEADER.len()].iter().all(|it| *it == 0) {
+            if is_header_lost(&map) {
                 // Created, and nothing written, or not yet on the disk when the power went.
                 drop(map);
                 return self.give_up(&mut state, &numbers[i..]).map_err(self.io(&path));
@@ -426,6 +426,12 @@ fn put_entry(out: &mut Vec<u8>, series: u64, (mint, maxt): (i64, i64), chunk: Ch
     out.extend_from_slice(chunk.data);
     let crc = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(&crc.to_be_bytes());
+}
+
+/// True if some of the header, or all, was not yet on the disk when the power went.
+fn is_header_lost(file: &[u8]) -> bool {
+    let Some(header) = file.get(..HEADER.len()) else { return true };
+    header != HEADER && header.iter().zip(HEADER).all(|(it, right)| *it == right || *it == 0)
 }
 
 fn check_header(file: &[u8]) -> Result<(), &'static str> {
