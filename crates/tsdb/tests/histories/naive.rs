@@ -41,6 +41,13 @@ impl Naive {
         last.max(deleted).is_some_and(|last| t <= last)
     }
 
+    /// True if somebody wrote that, be it deleted since.
+    pub(crate) fn was_written(&self, labels: &Labels, t: i64, value: u64) -> bool {
+        let kept = self.series.get(labels).and_then(|it| it.get(&t)).map(|it| it.value);
+        let removed = self.removed.get(labels).and_then(|it| it.get(&t)).copied();
+        kept == Some(value) || removed == Some(value)
+    }
+
     /// Deletes what is within the times.
     pub(crate) fn delete(&mut self, is_matched: impl Fn(&Labels) -> bool, mint: i64, maxt: i64) {
         for (labels, samples) in self.series.iter_mut().filter(|it| is_matched(it.0)) {

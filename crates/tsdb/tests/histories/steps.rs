@@ -204,7 +204,7 @@ fn batch(random: &mut Random) -> Step {
         slot: random.below(SLOTS),
         from: random.below(SERIES),
         n: 1 + random.below(8),
-        later: later(random) / 4,
+        later: 1 + later(random) / 4,
     }
 }
 

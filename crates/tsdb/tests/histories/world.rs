@@ -74,6 +74,8 @@ impl World {
                 self.scrape(from..from + n, by_ref, keep);
             }
             Step::Burst { from, n, scrapes, interval } => {
+                // A view does not hide more than 255 samples of a series.
+                self.close_view();
                 for _ in 0..scrapes {
                     self.pass(interval);
                     self.scrape(from..from + n, true, true);
