@@ -1,4 +1,4 @@
-//! Runs the fuzz targets of `fuzz/` with libFuzzer, and the tests of what is `unsafe`, both under
+//! Runs the fuzz targets of `fuzz/` with libFuzzer, and the tests of what is `unsafe` under
 //! AddressSanitizer, on the nightly toolchain.
 
 use std::env;
@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 
 use crate::run::{run_command, works};
 
-/// What makes rustc count coverage for libFuzzer, and check each access to memory.
-const FLAGS: &str = "-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+/// What makes rustc count coverage for libFuzzer.
+const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1 -Cdebug-assertions";
 
