@@ -1,5 +1,6 @@
 //! Native histograms: sparse buckets on an exponential or a custom scale.
 
+mod bucket;
 mod resolution;
 mod span;
 mod validate;
@@ -7,6 +8,7 @@ mod validate;
 use std::ops::RangeInclusive;
 
 use crate::is_stale_nan;
+pub use bucket::Bucket;
 use resolution::counts;
 pub use span::Span;
 pub use validate::HistogramError;
