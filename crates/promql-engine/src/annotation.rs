@@ -1,6 +1,7 @@
 //! What a user should know about an answer.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Warnings and infos of a query, each with its position in the query: `PromQL info: … (1:5)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,18 @@ impl PartialEq for Place {
 pub(crate) struct Notes {
     plain: BTreeMap<(Level, String), Place>,
     monotonicity: BTreeMap<String, (Place, Monotonicity)>,
+    overlaps: BTreeMap<String, (Place, u64)>,
+    /// Of each operator and step only the last note counts: that of this series.
+    last: BTreeMap<(u32, usize), Last>,
+}
+
+/// The last note of an operator at a step.
+#[derive(Debug)]
+struct Last {
+    series: usize,
+    level: Level,
+    text: String,
+    place: Place,
 }
 
 /// How far classic buckets were from being cumulative, over steps and series.
@@ -79,9 +92,43 @@ impl Notes {
         }
     }
 
+    /// Notes that `n` windows of a metric have a sample that started before the one before it.
+    pub(crate) fn overlaps(&mut self, place: Place, name: &str, n: u64) {
+        let (_, count) = self.overlaps.entry(name.to_owned()).or_insert((place, 0));
+        *count += n;
+    }
+
+    /// Adds a note of the operator at `place` about `series` at `step`, unless it has one about a later
+    /// series there.
+    pub(crate) fn last(
+        &mut self,
+        place: Place,
+        (step, series): (usize, usize),
+        level: Level,
+        text: String,
+    ) {
+        let note = Last { series, level, text, place };
+        match self.last.entry((place.order, step)) {
+            Entry::Occupied(known) if series < known.get().series => {}
+            Entry::Occupied(mut known) => drop(known.insert(note)),
+            Entry::Vacant(entry) => drop(entry.insert(note)),
+        }
+    }
+
     /// The notes as text; `query` is what the places point into.
-    pub(crate) fn finish(&self, query: &str) -> Annotations {
+    pub(crate) fn finish(mut self, query: &str) -> Annotations {
+        for (_, it) in std::mem::take(&mut self.last) {
+            self.add(it.level, it.place, it.text);
+        }
         let mut out = Annotations::default();
+        for (name, (place, n)) in &self.overlaps {
+            let times = if *n < 2 { String::new() } else { format!(" ({n} occurrences)") };
+            out.warnings.push(format!(
+                "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric {}{times} ({})",
+                model::quote(name),
+                position(query, place.start)
+            ));
+        }
         for ((level, text), place) in &self.plain {
             let position = position(query, place.start);
             match level {

@@ -63,7 +63,7 @@ pub struct Column {
 }
 
 /// Steps and what is there, ascending.
-type HistogramSteps = Vec<(u32, Arc<FloatHistogram>)>;
+pub(crate) type HistogramSteps = Vec<(u32, Arc<FloatHistogram>)>;
 
 /// What a column holds at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -171,6 +171,28 @@ impl Column {
 
     pub(crate) fn drop_histograms(&mut self) {
         self.histograms = None;
+    }
+
+    /// Gives the histograms away.
+    pub(crate) fn take_histograms(&mut self) -> HistogramSteps {
+        self.histograms.take().map_or_else(Vec::new, |it| *it)
+    }
+
+    /// Takes histograms, ascending by step, instead of those it has.
+    pub(crate) fn put_histograms(&mut self, histograms: HistogramSteps) {
+        self.histograms = (!histograms.is_empty()).then(|| Box::new(histograms));
+    }
+
+    /// Replaces each histogram.
+    pub(crate) fn map_histograms(&mut self, f: impl Fn(&FloatHistogram) -> FloatHistogram) {
+        for (_, it) in self.histograms.iter_mut().flat_map(|it| it.iter_mut()) {
+            *it = Arc::new(f(it));
+        }
+    }
+
+    /// Bytes that the histograms take.
+    pub(crate) fn histogram_bytes(&self) -> u64 {
+        self.histograms().iter().map(|(_, it)| crate::context::histogram_bytes(it) as u64).sum()
     }
 
     pub(crate) fn values(&self) -> &[f64] {

@@ -84,6 +84,16 @@ impl Charge {
         )
     }
 
+    /// Charges a column that is kept, with its histograms.
+    pub(crate) fn add_column(&mut self, column: &Column) -> Result<(), QueryError> {
+        self.add_columns(1, column.steps())?;
+        match column.histogram_bytes() {
+            0 => Ok(()),
+            // Upstream counts a histogram as so many floats of 16 bytes.
+            bytes => self.add(bytes, bytes / 16),
+        }
+    }
+
     /// Gives a part back.
     pub(crate) fn release(&mut self, bytes: u64, samples: u64) {
         self.bytes -= bytes;
@@ -107,6 +117,8 @@ pub(crate) struct Context {
     /// Names disappear at the end only.
     pub(crate) delayed_names: bool,
     pub(crate) type_and_unit_labels: bool,
+    /// Start times of samples count.
+    pub(crate) start_timestamps: bool,
     pub(crate) clock: Arc<dyn Clock>,
     /// On the clock's monotonic scale.
     pub(crate) deadline: Duration,
@@ -252,7 +264,7 @@ impl Drop for Worker<'_> {
 }
 
 /// What a histogram with its time takes.
-fn histogram_bytes(it: &model::FloatHistogram) -> usize {
+pub(crate) fn histogram_bytes(it: &model::FloatHistogram) -> usize {
     let spans = it.positive_spans.len() + it.negative_spans.len();
     let numbers = it.positive_buckets.len() + it.negative_buckets.len() + it.custom_values.len();
     176 + 8 * (spans + numbers)

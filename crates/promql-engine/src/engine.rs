@@ -35,6 +35,8 @@ pub struct Options {
     pub delayed_name_removal: bool,
     /// What a counter is follows from `__type__`, not from the name.
     pub type_and_unit_labels: bool,
+    /// Start times of samples count: a counter that began within a window began at zero.
+    pub start_timestamps: bool,
 }
 
 impl Default for Options {
@@ -49,6 +51,7 @@ impl Default for Options {
             parser: promql::Options::default(),
             delayed_name_removal: false,
             type_and_unit_labels: false,
+            start_timestamps: false,
         }
     }
 }
@@ -239,6 +242,7 @@ impl Engine {
             threads: self.options.threads.max(1),
             delayed_names: self.options.delayed_name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
+            start_timestamps: self.options.start_timestamps,
             clock: self.clock.clone(),
             deadline: self.clock.monotonic().saturating_add(timeout),
             cancel: options.cancel.clone(),

@@ -6,13 +6,17 @@
 
 pub(crate) mod date;
 pub(crate) mod extended;
+pub(crate) mod extended_histogram;
+pub(crate) mod found;
 pub(crate) mod histogram;
+pub(crate) mod histogram_rate;
 pub(crate) mod label;
 pub(crate) mod math;
 pub(crate) mod over_time;
 pub(crate) mod quantile;
 pub(crate) mod rate;
 pub(crate) mod regression;
+pub(crate) mod starts;
 pub(crate) mod sum;
 pub(crate) mod window;
 

@@ -41,6 +41,7 @@ mod engine;
 mod error;
 mod exec;
 mod function;
+mod native;
 mod plan;
 mod value;
 
@@ -48,4 +49,5 @@ pub use annotation::Annotations;
 pub use column::{Column, Grid, PointRef};
 pub use engine::{Cancel, Engine, Options, QueryOptions};
 pub use error::QueryError;
+pub use native::{accumulate, compact, is_reset};
 pub use value::{Element, Matrix, Point, QueryResult, SeriesColumn, SeriesSamples, Stats, Value};

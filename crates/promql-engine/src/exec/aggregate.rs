@@ -1,6 +1,8 @@
 //! Aggregations that fold each series into its group: `sum`, `avg`, `min`, `max`, `count`, `group`,
 //! `stddev`, `stdvar`; and `quantile`, which needs all values of a group at once.
 
+mod histograms;
+
 use promql::ast::AggregateOp;
 
 use crate::annotation::Place;
@@ -8,11 +10,14 @@ use crate::bitmap::Bitmap;
 use crate::context::{Charge, Context};
 use crate::exec::drive::{Materialized, for_each, materialize};
 use crate::exec::group::Groups;
+use crate::exec::range::note_histograms;
 use crate::exec::scalar::Scalars;
 use crate::exec::{Operator, Series};
+use crate::function::found::Found;
 use crate::function::quantile::{quantile, warning};
 use crate::function::sum::{self, Mean};
 use crate::{Column, QueryError};
+use histograms::Histograms;
 
 /// Folds all series of `op` into `groups`.
 ///
@@ -39,7 +44,14 @@ pub(crate) fn fold(
         }
         let state = state.as_mut().expect("just made");
         state.add(column);
-        ignored |= !column.histograms().is_empty();
+        if column.histograms().is_empty() {
+            return Ok(());
+        }
+        ignored = true;
+        let found = state.add_histograms(aggregate, column, &mut charge)?;
+        if !found.is_empty() {
+            note_histograms(found, op.series(at).labels.metric_name(), place, context);
+        }
         Ok(())
     })?;
     let mixed = states.iter().flatten().any(State::is_mixed);
@@ -84,6 +96,8 @@ struct State {
     floats: Bitmap,
     /// Where there was a histogram.
     histograms: Option<Bitmap>,
+    /// The histograms themselves, for sums and means.
+    sums: Option<Histograms>,
 }
 
 enum Fold {
@@ -123,7 +137,7 @@ impl State {
             }
             _ => Fold::Presence,
         };
-        Ok(Self { fold, floats: Bitmap::new(steps), histograms: None })
+        Ok(Self { fold, floats: Bitmap::new(steps), histograms: None, sums: None })
     }
 
     fn add(&mut self, column: &Column) {
@@ -157,12 +171,39 @@ impl State {
         }
     }
 
+    /// Takes the histograms of a column in, for sums and means.
+    fn add_histograms(
+        &mut self,
+        aggregate: AggregateOp,
+        column: &Column,
+        charge: &mut Charge,
+    ) -> Result<Found, QueryError> {
+        let mut found = Found::default();
+        let mean = match aggregate {
+            AggregateOp::Sum => false,
+            AggregateOp::Avg => true,
+            _ => return Ok(found),
+        };
+        if self.sums.is_none() {
+            self.sums = Some(Histograms::new(mean, column.steps(), charge)?);
+        }
+        if let Some(sums) = &mut self.sums {
+            sums.add(column, charge, &mut found)?;
+        }
+        Ok(found)
+    }
+
     /// True if there was a float and a histogram at some step.
     fn is_mixed(&self) -> bool {
         self.histograms.as_ref().is_some_and(|it| it.intersects(&self.floats))
     }
 
     fn finish(mut self, aggregate: AggregateOp, steps: usize) -> Column {
+        let mut histograms = Column::default();
+        if let Some(sums) = self.sums {
+            histograms.reset(steps);
+            sums.finish(&self.floats, &mut histograms);
+        }
         if let Some(histograms) = &self.histograms {
             match aggregate {
                 AggregateOp::Count | AggregateOp::Group => self.floats.or(histograms),
@@ -183,7 +224,9 @@ impl State {
             }
             Fold::Spread(spreads) => spreads.into_iter().map(|it| it.squares / it.count).collect(),
         };
-        Column::from_parts(values, self.floats)
+        let mut column = Column::from_parts(values, self.floats);
+        column.put_histograms(histograms.take_histograms());
+        column
     }
 }
 

@@ -1,6 +1,6 @@
 //! Functions of instant vectors.
 
-use model::{LabelsBuilder, METRIC_NAME, MatchType, Matcher};
+use model::{FloatHistogram, LabelsBuilder, METRIC_NAME, MatchType, Matcher};
 
 use crate::bitmap::Bitmap;
 use crate::context::{Charge, Context, Worker};
@@ -9,9 +9,9 @@ use crate::exec::scalar::Scalars;
 use crate::exec::{Operator, Series};
 use crate::function::label;
 use crate::function::math::{max, min, round};
-use crate::{Column, Grid, QueryError};
+use crate::{Column, Grid, QueryError, native};
 
-/// What a function does to each float of a column.
+/// What a function does to each point of a column.
 pub(crate) enum Map {
     Plain(fn(f64) -> f64),
     Negate,
@@ -24,11 +24,11 @@ pub(crate) enum Map {
     ClampMax(Scalars),
     /// Replaces all points by the time of evaluation.
     Time(Grid),
-    /// Drops all floats: the function is about native histograms.
-    HistogramsOnly,
+    /// Maps histograms, and drops all floats.
+    Histograms(fn(&FloatHistogram) -> f64),
 }
 
-/// Applies a function to each float; drops histograms and the name.
+/// Applies a function to each point; drops the name, and histograms if they have no place in it.
 pub(crate) struct MapOp {
     pub(crate) op: Box<dyn Operator>,
     pub(crate) map: Map,
@@ -56,7 +56,15 @@ impl Operator for MapOp {
             steps.into_iter().for_each(|at| out.set(at, 0.0));
             map(out, |step, _| grid.t(step) as f64 / 1000.0);
         }
-        out.drop_histograms();
+        match &self.map {
+            Map::Negate => out.map_histograms(|it| native::times(it, -1.0)),
+            Map::Histograms(f) => {
+                let histograms = out.take_histograms();
+                out.reset(self.steps());
+                histograms.iter().for_each(|(at, it)| out.set(*at as usize, f(it)));
+            }
+            _ => out.drop_histograms(),
+        }
         match &self.map {
             Map::Plain(f) => map(out, |_, v| f(v)),
             Map::Negate => map(out, |_, v| -v),
@@ -69,8 +77,7 @@ impl Operator for MapOp {
                 out.retain(|step| !empty(step));
                 map(out, |step, v| max(low.at(step), min(high.at(step), v)));
             }
-            Map::Time(_) => {}
-            Map::HistogramsOnly => out.reset(self.steps()),
+            Map::Time(_) | Map::Histograms(_) => {}
         }
         Ok(())
     }

@@ -1,16 +1,19 @@
-//! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction` over series of buckets.
+//! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction`, over series of classic buckets and
+//! over native histograms.
 
 use std::collections::HashMap;
 
-use model::{Labels, quote};
+use model::{FloatHistogram, Labels, quote};
 
 use crate::annotation::{Monotonicity, Place, for_name};
 use crate::context::{Context, Worker};
 use crate::exec::group::index;
+use crate::exec::merge::same_labelset;
 use crate::exec::scalar::Scalars;
 use crate::exec::{Operator, Series};
 use crate::function::histogram::{self, Bucket};
 use crate::function::quantile::{is_unusual, warning};
+use crate::native::share;
 use crate::{Column, Grid, QueryError};
 
 /// The label that holds a bucket's upper bound.
@@ -33,7 +36,7 @@ pub(crate) enum Ask {
     },
 }
 
-/// A function of classic histograms. Its series are found by their labels without `le`.
+/// A function of histograms. The series of a classic one are found by their labels without `le`.
 pub(crate) struct Classic {
     op: Box<dyn Operator>,
     ask: Ask,
@@ -140,6 +143,7 @@ impl Classic {
     ) -> Result<(), QueryError> {
         let mut buckets = Vec::with_capacity(columns.len());
         let mut raised: Option<Monotonicity> = None;
+        let mut mixed = false;
         for step in 0..self.steps() {
             worker.spend(columns.len() * 4)?;
             buckets.clear();
@@ -147,6 +151,14 @@ impl Classic {
                 if let (Ok(upper), Some(count)) = (bound, column.float(step)) {
                     buckets.push(Bucket { upper: *upper, count });
                 }
+            }
+            if let Some(native) = native(columns, step)? {
+                if buckets.is_empty() {
+                    out.set(step, self.native_answer(histogram, which, native, step, worker));
+                } else {
+                    mixed = true;
+                }
+                continue;
             }
             if buckets.is_empty() {
                 continue;
@@ -168,6 +180,11 @@ impl Classic {
                 raised.get_or_insert(Monotonicity::none(found.t.0)).join(&found);
             }
         }
+        if mixed {
+            let name = for_name(self.name(&histogram.series));
+            let text = format!("vector contains a mix of classic and native histograms{name}");
+            worker.context.note(|notes| notes.warn(self.place, text));
+        }
         if let Some(raised) = raised {
             worker
                 .context
@@ -175,6 +192,40 @@ impl Classic {
         }
         Ok(())
     }
+}
+
+impl Classic {
+    fn native_answer(
+        &self,
+        histogram: &Histogram,
+        which: usize,
+        native: &FloatHistogram,
+        step: usize,
+        worker: &Worker<'_>,
+    ) -> f64 {
+        let (value, note) = match &self.ask {
+            Ask::Quantile { phi, .. } => share::quantile(phi.at(step), native),
+            Ask::Quantiles { phis, .. } => share::quantile(phis[which].0.at(step), native),
+            Ask::Fraction { lower, upper } => {
+                share::fraction(lower.at(step), upper.at(step), native)
+            }
+        };
+        if let Some(note) = note {
+            let text = format!("{}{}", note.text(), for_name(self.name(&histogram.series)));
+            worker.context.note(|notes| notes.info(self.place, text));
+        }
+        value
+    }
+}
+
+/// The native histogram at a step.
+fn native(columns: &[Column], step: usize) -> Result<Option<&FloatHistogram>, QueryError> {
+    let mut all = columns.iter().filter_map(|it| it.histogram(step));
+    let first = all.next();
+    if all.next().is_some() {
+        return Err(same_labelset());
+    }
+    Ok(first.map(AsRef::as_ref))
 }
 
 impl Operator for Classic {

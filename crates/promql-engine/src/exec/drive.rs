@@ -67,7 +67,7 @@ pub(crate) fn materialize(
     let mut charge = context.charge();
     let mut columns = Vec::with_capacity(op.len());
     for_each(context, op.as_ref(), &mut |_, column| {
-        charge.add_columns(1, column.steps())?;
+        charge.add_column(column)?;
         columns.push(std::mem::take(column));
         Ok(())
     })?;

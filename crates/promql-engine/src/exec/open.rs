@@ -16,13 +16,13 @@ use crate::exec::drive::{Materialized, materialize};
 use crate::exec::merge::{Overlap, unique};
 use crate::exec::range::{OverOp, RangeSource, SelectSource, SmoothedSelect, SubquerySource};
 use crate::exec::scalar::{ScalarSeries, Scalars, times};
-use crate::exec::select::InstantSelect;
+use crate::exec::select::{Answer, InstantSelect};
 use crate::exec::{Operator, Series, aggregate, group, info, topk};
 use crate::function::label::{Rewrite, is_label_name};
 use crate::function::window::Slide;
 use crate::function::{date, math};
 use crate::plan::{self, Aggregate, Binary, Call, Info, Op, Over, Plan, RangeArg, Select, Source};
-use crate::{Column, Grid, QueryError};
+use crate::{Column, Grid, QueryError, native};
 
 /// Opens the plans of one query. Equal selections and equal aggregations of the query are done once.
 pub(crate) struct Opener<'q> {
@@ -57,10 +57,16 @@ impl<'q> Opener<'q> {
             _ if plan.scalar => {
                 Ok(Box::new(ScalarSeries { scalars: self.scalars(plan)?, steps: grid.len }))
             }
-            Op::Select(select) => self.select(select, plan, false),
-            Op::SelectTime(select) => {
-                self.select(select, plan, true).map(|op| self.unnamed(op, Map::Plain(|v| v)))
-            }
+            Op::Select(select) => self.select(select, plan, Answer::Value),
+            Op::SelectTime(select) => self
+                .select(select, plan, Answer::Time)
+                .map(|op| self.unnamed(op, Map::Plain(|v| v))),
+            Op::SelectStart(_) if !self.context.start_timestamps => Ok(Box::new(
+                Materialized::new(grid.len, Vec::new(), Vec::new(), self.context.charge()),
+            )),
+            Op::SelectStart(select) => self
+                .select(select, plan, Answer::Start)
+                .map(|op| self.unnamed(op, Map::Plain(|v| v))),
             Op::Once(operand) => self.once(operand, grid),
             Op::Negate(operand) => Ok(self.unnamed(self.open(operand)?, Map::Negate)),
             Op::Binary(binary) => self.binary(binary, plan),
@@ -148,9 +154,9 @@ impl<'q> Opener<'q> {
         &self,
         select: &Select,
         plan: &Plan,
-        time: bool,
+        answer: Answer,
     ) -> Result<Box<dyn Operator>, QueryError> {
-        if select.smoothed && !time {
+        if select.smoothed && answer == Answer::Value {
             let source = SelectSource::new(self.find(select)?, select);
             return Ok(Box::new(SmoothedSelect::new(
                 RangeSource::Select(source),
@@ -159,7 +165,7 @@ impl<'q> Opener<'q> {
                 plan.place,
             )));
         }
-        Ok(Box::new(InstantSelect::new(self.find(select)?, plan.grid, select, time)))
+        Ok(Box::new(InstantSelect::new(self.find(select)?, plan.grid, select, answer)))
     }
 
     /// Applies a function to each float and drops the name.
@@ -302,6 +308,7 @@ impl<'q> Opener<'q> {
             place: range.place,
             args_place: over.args_place,
             delayed_names: self.context.delayed_names,
+            starts: self.context.start_timestamps,
             checked: Mutex::new(HashSet::new()),
         })
     }
@@ -313,8 +320,8 @@ impl<'q> Opener<'q> {
             Some(matchers) => Select { matchers, ..it.select.clone() },
             None => return Ok(Box::new(base)),
         };
-        let kept = |time: bool| materialize(self.context, self.select(&select, plan, time)?);
-        let series = info::InfoSeries { values: kept(false)?, times: kept(true)? };
+        let kept = |answer| materialize(self.context, self.select(&select, plan, answer)?);
+        let series = info::InfoSeries { values: kept(Answer::Value)?, times: kept(Answer::Time)? };
         Ok(Box::new(info::join(self.context, &base, &series, &conditions)?))
     }
 
@@ -350,11 +357,15 @@ impl<'q> Opener<'q> {
             "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => {
                 self.classic(it, plan)
             }
-            "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev"
-            | "histogram_stdvar" | "start_timestamp" => {
-                Ok(self.unnamed(self.open(&it.args[0])?, Map::HistogramsOnly))
+            // Only samples have start times.
+            "start_timestamp" => {
+                let nothing = self.context.charge();
+                Ok(Box::new(Materialized::new(plan.grid.len, Vec::new(), Vec::new(), nothing)))
             }
-            _ => Err(QueryError::Exec(format!("{name}() is not implemented yet"))),
+            _ => match native::get(name) {
+                Some(f) => Ok(self.unnamed(self.open(&it.args[0])?, Map::Histograms(f))),
+                None => unreachable!("the function table has no other function: {name}"),
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use model::is_stale_nan;
+use model::{CounterResetHint, FloatHistogram, is_stale_nan};
 use storage::{Samples, SeriesSet};
 
 use crate::annotation::Place;
@@ -13,9 +13,12 @@ use crate::exec::select::pinned_name;
 use crate::exec::series::TYPE;
 use crate::exec::{Operator, Series};
 use crate::function::extended::{self, Wide};
-use crate::function::rate::Found;
+use crate::function::extended_histogram;
+use crate::function::found::{Finding, Found};
+use crate::function::over_time::{self, Counts};
 use crate::function::window::Slide;
-use crate::function::{RangeFunction, over_time, quantile, rate, regression};
+use crate::function::{RangeFunction, quantile, rate, regression};
+use crate::native::{self, Operation};
 use crate::plan::{Select, Shift};
 use crate::{Column, Grid, QueryError};
 
@@ -31,12 +34,13 @@ pub(crate) struct SelectSource {
     mint: i64,
     maxt: i64,
     name: Option<String>,
+    counts_only: bool,
 }
 
 impl SelectSource {
     pub(crate) fn new(set: Arc<dyn SeriesSet>, select: &Select) -> Self {
         let name = pinned_name(&select.matchers).map(str::to_owned);
-        Self { set, mint: select.mint, maxt: select.maxt, name }
+        Self { set, mint: select.mint, maxt: select.maxt, name, counts_only: select.counts_only }
     }
 }
 
@@ -94,6 +98,9 @@ impl RangeSource {
                 worker.count_read(out.len());
                 worker.spend(out.len())?;
                 drop_stale(out);
+                if it.counts_only {
+                    keep_counts(&mut out.histogram);
+                }
                 Ok(())
             }
             Self::Subquery(it) => it.read(at, worker, out),
@@ -114,11 +121,32 @@ impl SubquerySource {
                 out.push(self.grid.t(step), v);
             }
             for (step, histogram) in column.histograms() {
+                let mut histogram = histogram.as_ref().clone();
+                // Steps may lie further apart than the samples that the hints are about.
+                if histogram.hint != CounterResetHint::Gauge {
+                    histogram.hint = CounterResetHint::Unknown;
+                }
                 out.histogram_t.push(self.grid.t(*step as usize));
-                out.histogram.push(histogram.as_ref().clone());
+                out.histogram.push(histogram);
             }
             worker.charge_samples(out)
         })
+    }
+}
+
+/// Removes the buckets of histograms, and says instead in their hints what the buckets say about resets.
+pub(crate) fn keep_counts(histograms: &mut [FloatHistogram]) {
+    let mut before: Option<FloatHistogram> = None;
+    for it in histograms.iter_mut().filter(|it| !it.is_stale()) {
+        let hint = match (it.hint, &before) {
+            (CounterResetHint::Unknown, Some(before)) if native::is_reset(before, it) => {
+                CounterResetHint::Reset
+            }
+            (CounterResetHint::Unknown, Some(_)) => CounterResetHint::NotReset,
+            (hint, _) => hint,
+        };
+        let counts = FloatHistogram { hint, ..native::without_buckets(it) };
+        before = Some(std::mem::replace(it, counts));
     }
 }
 
@@ -146,6 +174,8 @@ pub(crate) struct OverOp {
     pub(crate) place: Place,
     pub(crate) args_place: Place,
     pub(crate) delayed_names: bool,
+    /// Start times of samples count.
+    pub(crate) starts: bool,
     /// Metric names whose kind of metric was looked at already.
     pub(crate) checked: Mutex<HashSet<String>>,
 }
@@ -160,7 +190,11 @@ impl OverOp {
         use RangeFunction as F;
         let (function, slide) = (self.function, &self.slide);
         if let Some(wide) = &self.wide {
-            return extended::fill(function, wide, samples, worker, out);
+            return match function {
+                F::Changes => extended::fill_counts(Counts::Changes, wide, samples, worker, out),
+                F::Resets => extended::fill_counts(Counts::Resets, wide, samples, worker, out),
+                _ => extended::fill(function, wide, samples, worker, out),
+            };
         }
         match function {
             F::Rate | F::Increase | F::Delta => {
@@ -178,27 +212,21 @@ impl OverOp {
         }
     }
 
+    /// True if the function looks at start times of samples.
+    fn uses_starts(&self) -> bool {
+        use RangeFunction as F;
+        match self.function {
+            F::Rate | F::Increase => self.wide.is_none(),
+            F::Irate | F::Resets => true,
+            _ => false,
+        }
+    }
+
     /// Notes what is wrong with a series that was looked at.
     fn note(&self, at: usize, found: Found, out: &Column, context: &Context) {
         use RangeFunction as F;
-        if found.mixed {
-            let name = model::quote(&self.source.metric_name(at));
-            context.note(|notes| match self.function {
-                F::Rate | F::Increase | F::Delta | F::Avg | F::Sum => notes.warn(
-                    self.place,
-                    format!("encountered a mix of histograms and floats for metric name {name}"),
-                ),
-                F::Irate | F::Idelta => notes.warn(
-                    self.args_place,
-                    format!("encountered a mix of histograms and floats for metric name {name}"),
-                ),
-                _ => notes.info(
-                    if self.function == F::Quantile { self.args_place } else { self.place },
-                    format!(
-                        "ignored histograms in a range containing both floats and histograms for metric name {name}"
-                    ),
-                ),
-            });
+        if !found.is_empty() {
+            self.note_found(&self.source.metric_name(at), found, context);
         }
         if self.function == F::Quantile {
             let unusual = |step: &usize| quantile::is_unusual(self.params[0].at(*step));
@@ -210,6 +238,29 @@ impl OverOp {
         if matches!(self.function, F::Rate | F::Increase) && out.present().any() {
             self.check_counter(at, context);
         }
+    }
+
+    fn note_found(&self, name: &str, found: Found, context: &Context) {
+        use RangeFunction as F;
+        let place = match self.function {
+            F::Irate | F::Idelta | F::Quantile => self.args_place,
+            _ => self.place,
+        };
+        if found.overlaps != 0 {
+            context.note(|notes| notes.overlaps(place, name, found.overlaps));
+        }
+        let ignores = !matches!(
+            self.function,
+            F::Rate | F::Increase | F::Delta | F::Avg | F::Sum | F::Irate | F::Idelta
+        );
+        if ignores && found.has(Finding::Mixed) {
+            let text = format!(
+                "ignored histograms in a range containing both floats and histograms for metric name {}",
+                model::quote(name)
+            );
+            return context.note(|notes| notes.info(place, text));
+        }
+        note_histograms(found, name, place, context);
     }
 
     /// Notes a rate of what does not look like a counter.
@@ -265,6 +316,10 @@ impl Operator for OverOp {
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         worker.with_samples(|worker, samples| {
             self.source.read(at, worker, samples)?;
+            if !(self.starts && self.uses_starts()) {
+                samples.st.clear();
+                samples.histogram_st.clear();
+            }
             out.reset(self.steps());
             if samples.is_empty() {
                 return Ok(());
@@ -278,6 +333,39 @@ impl Operator for OverOp {
     fn weight(&self) -> usize {
         self.steps() + 64 + self.source.weight()
     }
+}
+
+/// Notes what was found about the histograms of a metric.
+pub(super) fn note_histograms(found: Found, name: &str, place: Place, context: &Context) {
+    let name = model::quote(name);
+    let warnings = [
+        (
+            Finding::Mixed,
+            format!("encountered a mix of histograms and floats for metric name {name}"),
+        ),
+        (
+            Finding::Schemas,
+            format!(
+                "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {name}"
+            ),
+        ),
+        (Finding::NotCounter, format!("this native histogram metric is not a counter: {name}")),
+        (Finding::NotGauge, format!("this native histogram metric is not a gauge: {name}")),
+        (Finding::Collision, Operation::Aggregation.collision()),
+    ];
+    let infos = [
+        (Finding::ReconciledAddition, Operation::Addition),
+        (Finding::ReconciledSubtraction, Operation::Subtraction),
+        (Finding::ReconciledAggregation, Operation::Aggregation),
+    ];
+    context.note(|notes| {
+        for (_, text) in warnings.into_iter().filter(|(it, _)| found.has(*it)) {
+            notes.warn(place, text);
+        }
+        for (_, operation) in infos.into_iter().filter(|(it, _)| found.has(*it)) {
+            notes.info(place, operation.reconciled());
+        }
+    });
 }
 
 /// A smoothed instant selector: between the samples around each step.
@@ -319,22 +407,22 @@ impl Operator for SmoothedSelect {
         worker.with_samples(|worker, samples| {
             self.source.read(at, worker, samples)?;
             out.reset(self.grid.len);
-            let mut mixed = false;
+            let mut found = Found::default();
             self.slide.each(samples, worker, |window| {
-                if window.is_mixed() {
-                    mixed = true;
-                    return;
-                }
                 let t = self.shift.apply(self.grid.t(window.step));
-                if let Some(v) = extended::at_middle(&window, t) {
+                if window.is_mixed() {
+                    found.add(Finding::Mixed);
+                } else if !window.histogram_t.is_empty() {
+                    if let Some(it) = extended_histogram::at_middle(&window, t, &mut found) {
+                        out.push_histogram(window.step, Arc::new(it));
+                    }
+                } else if let Some(v) = extended::at_middle(&window, t) {
                     out.set(window.step, v);
                 }
             })?;
-            if mixed {
-                let name = model::quote(&self.source.metric_name(at));
-                let text =
-                    format!("encountered a mix of histograms and floats for metric name {name}");
-                worker.context.note(|notes| notes.warn(self.place, text));
+            if !found.is_empty() {
+                let name = self.source.metric_name(at);
+                note_histograms(found, &name, self.place, worker.context);
             }
             Ok(())
         })

@@ -43,7 +43,7 @@ pub(crate) fn range(opener: &Opener<'_>, plan: &Plan) -> Result<Outcome, QueryEr
         if column.is_empty() {
             return Ok(());
         }
-        charge.add_columns(1, column.steps())?;
+        charge.add_column(column)?;
         series.push(SeriesColumn { labels: op.series(at).labels, column: std::mem::take(column) });
         Ok(())
     })?;
@@ -88,6 +88,12 @@ fn samples(
         worker.with_samples(|worker, read| {
             source.read(at, worker, read)?;
             if let Some(wide) = &wide {
+                if !read.histogram_t.is_empty() {
+                    let modifier = if wide.smoothed { "smoothed" } else { "anchored" };
+                    return Err(QueryError::Exec(format!(
+                        "{modifier} modifier is not supported with histograms"
+                    )));
+                }
                 return wide
                     .slide
                     .each(read, worker, |window| extended::clip(wide, &window, &mut samples));

@@ -6,6 +6,7 @@ use model::{METRIC_NAME, MatchType, Matcher, is_stale_nan};
 use storage::{Samples, SeriesSet};
 
 use crate::context::Worker;
+use crate::exec::range::keep_counts;
 use crate::exec::{Operator, Series};
 use crate::plan::{Select, Shift};
 use crate::{Column, Grid, QueryError};
@@ -18,12 +19,28 @@ pub(crate) struct InstantSelect {
     pub(crate) lookback_ms: i64,
     pub(crate) mint: i64,
     pub(crate) maxt: i64,
-    /// Answers the sample's time, in seconds, instead of its value.
-    pub(crate) time: bool,
+    pub(crate) answer: Answer,
+    /// Of native histograms only counts and sums are asked for.
+    pub(crate) counts_only: bool,
+}
+
+/// What a selector answers of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Value,
+    /// Its time, in seconds.
+    Time,
+    /// Its start time, in seconds; 0 if it has none.
+    Start,
 }
 
 impl InstantSelect {
-    pub(crate) fn new(set: Arc<dyn SeriesSet>, grid: Grid, select: &Select, time: bool) -> Self {
+    pub(crate) fn new(
+        set: Arc<dyn SeriesSet>,
+        grid: Grid,
+        select: &Select,
+        answer: Answer,
+    ) -> Self {
         Self {
             set,
             grid,
@@ -31,14 +48,18 @@ impl InstantSelect {
             lookback_ms: select.lookback_ms,
             mint: select.mint,
             maxt: select.maxt,
-            time,
+            answer,
+            counts_only: select.counts_only,
         }
     }
 
-    fn fill(&self, samples: &Samples, out: &mut Column) {
+    fn fill(&self, samples: &mut Samples, out: &mut Column) {
         let mut floats = Cursor::default();
         let mut histograms = Cursor::default();
-        let shared: Vec<_> = samples.histogram.iter().map(|it| Arc::new(it.clone())).collect();
+        if self.counts_only {
+            keep_counts(&mut samples.histogram);
+        }
+        let shared: Vec<_> = samples.histogram.drain(..).map(Arc::new).collect();
         for step in 0..self.grid.len {
             let t = self.shift.apply(self.grid.t(step));
             let oldest = t.saturating_sub(self.lookback_ms);
@@ -52,12 +73,24 @@ impl InstantSelect {
             };
             match sample_t {
                 Ok(at) if is_stale_nan(samples.v[at]) => {}
-                Ok(at) if self.time => out.set(step, samples.t[at] as f64 / 1000.0),
-                Ok(at) => out.set(step, samples.v[at]),
-                Err(at) if is_stale_nan(samples.histogram[at].sum) => {}
-                Err(at) if self.time => out.set(step, samples.histogram_t[at] as f64 / 1000.0),
-                Err(at) => out.push_histogram(step, shared[at].clone()),
+                Ok(at) => out.set(step, self.float(samples, at)),
+                Err(at) if shared[at].is_stale() => {}
+                Err(at) => match self.answer {
+                    Answer::Value => out.push_histogram(step, shared[at].clone()),
+                    Answer::Time => out.set(step, samples.histogram_t[at] as f64 / 1000.0),
+                    Answer::Start => out.set(step, samples.histogram_start(at) as f64 / 1000.0),
+                },
             }
+        }
+    }
+
+    /// What is answered of float `at`.
+    #[inline]
+    fn float(&self, samples: &Samples, at: usize) -> f64 {
+        match self.answer {
+            Answer::Value => samples.v[at],
+            Answer::Time => samples.t[at] as f64 / 1000.0,
+            Answer::Start => samples.start(at) as f64 / 1000.0,
         }
     }
 
@@ -71,7 +104,7 @@ impl InstantSelect {
                 continue;
             };
             if !is_stale_nan(samples.v[at]) {
-                *value = if self.time { samples.t[at] as f64 / 1000.0 } else { samples.v[at] };
+                *value = self.float(samples, at);
                 present.set(step);
             }
         }

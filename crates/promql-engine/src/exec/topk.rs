@@ -250,7 +250,7 @@ fn keep(
     if column.is_empty() {
         return Ok(());
     }
-    charge.add_columns(1, column.steps())?;
+    charge.add_column(column)?;
     series.push(op.series(at));
     columns.push(std::mem::take(column));
     Ok(())
@@ -291,7 +291,7 @@ fn spread_values(
         for (step, point) in column.points() {
             let text = match point {
                 crate::PointRef::Float(v) => stdx::gofloat::format_f(v),
-                crate::PointRef::Histogram(_) => continue,
+                crate::PointRef::Histogram(it) => crate::native::text(it),
             };
             let found = known.get(&text).copied();
             let target = match found {

@@ -3,12 +3,16 @@
 //! An anchored window takes the newest sample at or before its left border as the value there. A smoothed
 //! one interpolates at both borders between the samples around them. Nothing is extrapolated.
 
+use std::sync::Arc;
+
 use storage::Samples;
 
-use super::RangeFunction;
-use super::rate::Found;
+use super::found::{Finding, Found};
+use super::over_time::{self, Counts};
 use super::window::{Slide, Window};
+use super::{RangeFunction, extended_histogram};
 use crate::context::Worker;
+use crate::native;
 use crate::plan::{Extended, Shift};
 use crate::{Column, QueryError};
 
@@ -34,33 +38,65 @@ impl Wide {
         Self { slide: slide_wide, smoothed, range_ms: slide.range_ms, after_ms }
     }
 
-    /// The floats of a window and the values on its borders. `None` if nothing lies in it.
-    pub(crate) fn borders<'s>(&self, window: &Window<'s>, counter: bool) -> Option<Borders<'s>> {
+    /// Where the samples at `t` lie to a window's borders. `None` if nothing lies in the window.
+    pub(super) fn cuts(&self, window: &Window<'_>, t: &[i64]) -> Option<Cuts> {
         let end = window.end.saturating_sub(self.after_ms);
         let start = end.saturating_sub(self.range_ms);
-        let (t, v) = (window.t, window.v);
         let (first, last) = (*t.first()?, *t.last()?);
         if last <= start || end < first {
             return None;
         }
-        // The first sample beyond each border.
-        let (inner, outer) =
-            (t.partition_point(|it| *it <= start), t.partition_point(|it| *it <= end));
+        let beyond = |border: i64| t.partition_point(|it| *it <= border);
+        let (left, right) = (beyond(start), beyond(end));
         let between = |at: usize, border: i64| {
+            let inside = self.smoothed && 0 < at && at < t.len() && t[at - 1] != border;
+            inside.then(|| (border - t[at - 1]) as f64 / (t[at] - t[at - 1]) as f64)
+        };
+        Some(Cuts {
+            start,
+            end,
+            inner: left,
+            outer: right,
+            left_share: between(left, start),
+            right_share: between(right, end),
+        })
+    }
+
+    /// The floats of a window and the values on its borders. `None` if nothing lies in it.
+    pub(crate) fn borders<'s>(&self, window: &Window<'s>, counter: bool) -> Option<Borders<'s>> {
+        let (t, v) = (window.t, window.v);
+        let Cuts { start, end, inner, outer, left_share, right_share } = self.cuts(window, t)?;
+        let between = |at: usize, share: f64| {
             let (before, after) = (v[at - 1], v[at]);
             let before = if counter && after < before { 0.0 } else { before };
-            let share = (border - t[at - 1]) as f64 / (t[at] - t[at - 1]) as f64;
             before + (after - before) * share
         };
-        let interpolated = |at: usize, border: i64| {
-            let inside = 0 < at && at < t.len() && t[at - 1] != border;
-            (self.smoothed && inside).then(|| between(at, border))
-        };
-        let left = interpolated(inner, start).unwrap_or(v[inner.saturating_sub(1)]);
-        let right = interpolated(outer, end).unwrap_or(v[outer.checked_sub(1)?]);
+        let left = left_share.map(|share| between(inner, share));
+        let right = right_share.map(|share| between(outer, share));
         let inside = inner..outer.max(inner);
-        Some(Borders { start, end, left, right, t: &t[inside.clone()], v: &v[inside] })
+        Some(Borders {
+            start,
+            end,
+            left: left.unwrap_or(v[inner.saturating_sub(1)]),
+            right: right.unwrap_or(v[outer.checked_sub(1)?]),
+            t: &t[inside.clone()],
+            v: &v[inside],
+        })
     }
+}
+
+/// Where the borders of a window cut through its samples.
+pub(super) struct Cuts {
+    start: i64,
+    end: i64,
+    /// The first sample later than the left border.
+    pub(super) inner: usize,
+    /// The first sample later than the right border.
+    pub(super) outer: usize,
+    /// How far the left border is on the way from the sample before it to the one behind, where that
+    /// counts.
+    pub(super) left_share: Option<f64>,
+    pub(super) right_share: Option<f64>,
 }
 
 /// A window with the values on its borders.
@@ -92,7 +128,7 @@ impl Borders<'_> {
     }
 }
 
-/// Fills a column with `rate`, `increase`, `delta`, `changes` or `resets`.
+/// Fills a column with `rate`, `increase` or `delta`.
 pub(crate) fn fill(
     function: RangeFunction,
     wide: &Wide,
@@ -100,39 +136,46 @@ pub(crate) fn fill(
     worker: &mut Worker<'_>,
     out: &mut Column,
 ) -> Result<Found, QueryError> {
-    use RangeFunction as F;
-    let counter = function != F::Delta;
+    let counter = function != RangeFunction::Delta;
+    let seconds = wide.range_ms as f64 / 1000.0;
+    let rate = function == RangeFunction::Rate;
     let mut found = Found::default();
     wide.slide.each(samples, worker, |window| {
         if window.is_mixed() {
-            found.mixed = true;
-            return;
+            found.add(Finding::Mixed);
+        } else if !window.histogram_t.is_empty() {
+            if let Some(rise) = extended_histogram::rise(wide, &window, counter, &mut found) {
+                let value = if rate { native::over(&rise, seconds) } else { rise };
+                out.push_histogram(window.step, Arc::new(value));
+            }
+        } else if let Some(borders) = wide.borders(&window, counter && wide.smoothed) {
+            let rise = borders.rise(counter);
+            out.set(window.step, if rate { rise / seconds } else { rise });
         }
-        let smooth_counter = counter && wide.smoothed;
-        let Some(borders) = wide.borders(&window, smooth_counter) else { return };
-        let value = match function {
-            F::Changes | F::Resets => count(function, &borders),
-            F::Rate => borders.rise(counter) / (wide.range_ms as f64 / 1000.0),
-            _ => borders.rise(counter),
-        };
-        out.set(window.step, value);
     })?;
     Ok(found)
 }
 
-/// Counts changes or resets from the value on the left border on.
-fn count(function: RangeFunction, borders: &Borders<'_>) -> f64 {
-    let mut before = borders.left;
-    let mut n = 0.0;
-    for v in borders.v.iter().copied() {
-        let counts = match function {
-            RangeFunction::Resets => v < before,
-            _ => v != before && !(v.is_nan() && before.is_nan()),
-        };
-        n += f64::from(u8::from(counts));
-        before = v;
-    }
-    n
+/// Fills a column with `changes` or `resets`: counted from the newest sample before each window on.
+pub(crate) fn fill_counts(
+    counts: Counts,
+    wide: &Wide,
+    samples: &Samples,
+    worker: &mut Worker<'_>,
+    out: &mut Column,
+) -> Result<Found, QueryError> {
+    let until = over_time::all_counts(counts, samples);
+    let times: Vec<i64> = over_time::in_order(samples).map(|it| it.times.1).collect();
+    wide.slide.each(samples, worker, |window| {
+        let first = window.first + window.first_histogram;
+        let last = first + window.len() - 1;
+        let start = window.end.saturating_sub(wide.range_ms);
+        if start < times[last] {
+            let before = times[first..=last].partition_point(|t| *t <= start);
+            out.set(window.step, until[last] - until[first + before.saturating_sub(1)]);
+        }
+    })?;
+    Ok(Found::default())
 }
 
 /// The samples of one window, with its borders as samples of their own.

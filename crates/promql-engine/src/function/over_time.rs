@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use model::FloatHistogram;
+use model::{CounterResetHint, FloatHistogram};
 use storage::Samples;
 
 use super::RangeFunction;
+use super::found::{Finding, Found};
 use super::quantile::{nan_first, quantile};
-use super::rate::Found;
-use super::sum;
+use super::starts;
+use super::sum::{self, Kahan};
 use super::window::{Slide, Window};
 use crate::context::Worker;
 use crate::exec::scalar::Scalars;
+use crate::native::{self, Added, Incompatible, Mean, Total};
 use crate::{Column, QueryError};
 
 /// Fills a column with a function of the floats in each window, which holds one at least.
@@ -26,7 +28,7 @@ fn fill_floats<'s>(
     let mut found = Found::default();
     slide.each(samples, worker, |window| {
         if !window.v.is_empty() {
-            found.mixed |= !window.histogram_t.is_empty();
+            found.add_if(!window.histogram_t.is_empty(), Finding::Mixed);
             out.set(window.step, f(&window));
         }
     })?;
@@ -63,8 +65,8 @@ pub(crate) fn fill(
         F::Present => fill_all(slide, samples, worker, out, |_| 1.0),
         F::TsOfFirst => fill_all(slide, samples, worker, out, |w| w.first_t() as f64 / 1000.0),
         F::TsOfLast => fill_all(slide, samples, worker, out, |w| w.last_t() as f64 / 1000.0),
-        F::Changes => fill_counts(is_change, slide, samples, worker, out),
-        F::Resets => fill_counts(is_reset, slide, samples, worker, out),
+        F::Changes => fill_counts(Counts::Changes, slide, samples, worker, out),
+        F::Resets => fill_counts(Counts::Resets, slide, samples, worker, out),
         F::Stddev => fill_floats(slide, samples, worker, out, |w| variance(w.v).sqrt()),
         F::Stdvar => fill_floats(slide, samples, worker, out, |w| variance(w.v)),
         F::Mad => {
@@ -92,19 +94,44 @@ fn fill_sums(
     out: &mut Column,
 ) -> Result<Found, QueryError> {
     let mut found = Found::default();
+    let mean = function == RangeFunction::Avg;
     slide.each(samples, worker, |window| {
-        if window.v.is_empty() {
-            return;
-        }
         if window.is_mixed() {
-            found.mixed = true;
-        } else if function == RangeFunction::Avg {
-            out.set(window.step, sum::mean(window.v));
-        } else {
-            out.set(window.step, sum::sum(window.v));
+            found.add(Finding::Mixed);
+        } else if !window.v.is_empty() {
+            out.set(window.step, if mean { sum::mean(window.v) } else { sum::sum(window.v) });
+        } else if let Some(it) = histogram_sum(mean, window.histograms, &mut found) {
+            out.push_histogram(window.step, Arc::new(it));
         }
     })?;
     Ok(found)
+}
+
+/// The sum or the mean of histograms, of which there is one at least. `None` if they cannot be added.
+fn histogram_sum(
+    mean: bool,
+    histograms: &[FloatHistogram],
+    found: &mut Found,
+) -> Option<FloatHistogram> {
+    use CounterResetHint::{NotReset, Reset};
+    let (first, rest) = histograms.split_first()?;
+    let has = |hint| histograms.iter().any(|it| it.hint == hint);
+    found.add_if(has(Reset) && has(NotReset), Finding::Collision);
+    let mut note = |added: Result<Added, Incompatible>| {
+        match added {
+            Ok(added) => found.add_if(added.reconciled, Finding::ReconciledAggregation),
+            Err(Incompatible) => found.add(Finding::Schemas),
+        }
+        added.ok()
+    };
+    if mean {
+        let mut total = Mean::of(first);
+        rest.iter().try_for_each(|it| note(total.add(it)).map(drop))?;
+        return Some(total.finish());
+    }
+    let mut total = Total::<Kahan>::of(first);
+    rest.iter().try_for_each(|it| note(total.add(it)).map(drop))?;
+    Some(total.finish())
 }
 
 /// `first_over_time` and `last_over_time`: of equal times the histogram counts.
@@ -130,63 +157,112 @@ fn fill_samples(
     Ok(Found::default())
 }
 
-/// `changes` and `resets`: counts neighbours for which `differs` holds. A change of type counts.
+/// `changes` and `resets`: counts neighbours that differ. A change of type counts.
 fn fill_counts(
-    differs: fn(f64, f64) -> bool,
+    counts: Counts,
     slide: &Slide,
     samples: &Samples,
     worker: &mut Worker<'_>,
     out: &mut Column,
 ) -> Result<Found, QueryError> {
-    // Differences up to each float, so that a window needs two looks.
-    let mut count = 0.0;
-    let mut until: Vec<f64> = samples.v.first().map(|_| 0.0).into_iter().collect();
-    until.extend(samples.v.windows(2).map(|pair| {
-        count += f64::from(u8::from(differs(pair[0], pair[1])));
-        count
-    }));
-    let mut found = Found::default();
+    // Differences up to each sample, so that a window needs two looks.
+    let until = if samples.histogram_t.is_empty() && samples.st.is_empty() {
+        float_counts(counts, &samples.v)
+    } else {
+        all_counts(counts, samples)
+    };
     slide.each(samples, worker, |window| {
-        if window.histogram_t.is_empty() {
-            out.set(window.step, until[window.first + window.v.len() - 1] - until[window.first]);
-        } else {
-            found.mixed |= false;
-            out.set(window.step, mixed_count(differs, &window));
-        }
+        // Samples before a window are those before its first float and its first histogram.
+        let first = window.first + window.first_histogram;
+        out.set(window.step, until[first + window.len() - 1] - until[first]);
     })?;
-    Ok(found)
+    Ok(Found::default())
 }
 
-/// Counts neighbours of different type, and floats for which `differs` holds.
-fn mixed_count(differs: fn(f64, f64) -> bool, window: &Window<'_>) -> f64 {
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    Changes,
+    Resets,
+}
+
+impl Counts {
+    /// True if two samples that follow each other count.
+    pub(super) fn counts(self, before: Sample<'_>, now: Sample<'_>) -> bool {
+        if self == Self::Resets && starts::is_reset(before.times, now.times) {
+            return true;
+        }
+        match (before.value, now.value) {
+            (Value::Float(before), Value::Float(now)) => self.counts_floats(before, now),
+            (Value::Histogram(before), Value::Histogram(now)) => match self {
+                Self::Changes => !native::equal(before, now),
+                Self::Resets => native::is_reset(before, now),
+            },
+            _ => true,
+        }
+    }
+
+    #[inline]
+    fn counts_floats(self, before: f64, now: f64) -> bool {
+        match self {
+            Self::Changes => before != now && !(before.is_nan() && now.is_nan()),
+            Self::Resets => now < before,
+        }
+    }
+}
+
+/// A sample of either type.
+#[derive(Clone, Copy)]
+pub(super) struct Sample<'a> {
+    pub(super) times: starts::Times,
+    pub(super) value: Value<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Float(f64),
+    Histogram(&'a FloatHistogram),
+}
+
+/// All samples in order of time.
+pub(super) fn in_order(samples: &Samples) -> impl Iterator<Item = Sample<'_>> {
     let (mut float, mut histogram) = (0, 0);
-    let mut last: Option<Option<f64>> = None;
-    let mut count = 0.0;
-    while float < window.t.len() || histogram < window.histogram_t.len() {
-        let float_next = match (window.t.get(float), window.histogram_t.get(histogram)) {
+    std::iter::from_fn(move || {
+        let float_is_next = match (samples.t.get(float), samples.histogram_t.get(histogram)) {
             (Some(a), Some(b)) => a < b,
             (a, _) => a.is_some(),
         };
-        let current = if float_next { Some(window.v[float]) } else { None };
-        let counts = match (last, current) {
-            (None, _) => false,
-            (Some(Some(before)), Some(now)) => differs(before, now),
-            (Some(None), None) => window.histograms[histogram - 1] != window.histograms[histogram],
-            (Some(_), _) => true,
-        };
-        count += f64::from(u8::from(counts));
-        last = Some(current);
-        if float_next { float += 1 } else { histogram += 1 }
-    }
-    count
+        if float_is_next {
+            let times = (samples.start(float), samples.t[float]);
+            float += 1;
+            return Some(Sample { times, value: Value::Float(samples.v[float - 1]) });
+        }
+        let times = (samples.histogram_start(histogram), *samples.histogram_t.get(histogram)?);
+        histogram += 1;
+        Some(Sample { times, value: Value::Histogram(&samples.histogram[histogram - 1]) })
+    })
 }
 
-fn is_change(before: f64, now: f64) -> bool {
-    before != now && !(before.is_nan() && now.is_nan())
+fn float_counts(counts: Counts, values: &[f64]) -> Vec<f64> {
+    let mut count = 0.0;
+    let mut until: Vec<f64> = values.first().map(|_| 0.0).into_iter().collect();
+    until.extend(values.windows(2).map(|pair| {
+        count += f64::from(u8::from(counts.counts_floats(pair[0], pair[1])));
+        count
+    }));
+    until
 }
 
-fn is_reset(before: f64, now: f64) -> bool {
-    now < before
+/// For each sample how many count up to it, in order of time.
+pub(super) fn all_counts(counts: Counts, samples: &Samples) -> Vec<f64> {
+    let (mut count, mut before) = (0.0, None);
+    let count_until = |now| {
+        let differs = before.is_some_and(|before| counts.counts(before, now));
+        before = Some(now);
+        count += f64::from(u8::from(differs));
+        count
+    };
+    in_order(samples).map(count_until).collect()
 }
 
 /// `min_over_time`, `max_over_time` and the times of both. Of equal values the first one counts for the

@@ -1,18 +1,15 @@
 //! `rate`, `increase`, `delta`, `irate`, `idelta`.
 
+use std::sync::Arc;
+
 use storage::Samples;
 
 use super::RangeFunction;
-use super::window::{BLOCK, Bounds, Slide};
+use super::found::{Finding, Found};
+use super::window::{BLOCK, Bounds, Slide, Window};
+use super::{histogram_rate, starts};
 use crate::context::Worker;
 use crate::{Column, QueryError};
-
-/// What happened besides the values.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Found {
-    /// A window held floats and histograms.
-    pub(crate) mixed: bool,
-}
 
 /// Fills a column with `rate`, `increase` or `delta`, extrapolated to the whole window.
 pub(crate) fn fill_extrapolated(
@@ -25,27 +22,119 @@ pub(crate) fn fill_extrapolated(
     let counter = function != RangeFunction::Delta;
     let seconds = (function == RangeFunction::Rate).then_some(slide.range_ms as f64 / 1000.0);
     let mut found = Found::default();
-    let mut mixed: Vec<usize> = Vec::new();
-    if !samples.histogram_t.is_empty() {
-        slide.each(samples, worker, |window| {
-            mixed.extend(window.is_mixed().then_some(window.step))
+    if !samples.st.is_empty() && counter {
+        fill_with_starts(seconds, slide, samples, worker, out, &mut found)?;
+    } else {
+        let resets = if counter { resets(&samples.v) } else { Vec::new() };
+        let mut block = Block::new(counter, seconds);
+        let mut next_reset = 0;
+        slide.each_block(&samples.t, worker, |windows| {
+            block.load(windows, samples);
+            if next_reset < resets.len() {
+                block.add_resets(windows, &samples.v, &resets, &mut next_reset);
+            }
+            block.finish(windows, out);
         })?;
-        found.mixed = !mixed.is_empty();
     }
-    let resets = if counter { resets(&samples.v) } else { Vec::new() };
-    let mut block = Block::new(counter, seconds);
-    let mut next_reset = 0;
-    slide.each_block(&samples.t, worker, |windows| {
-        block.load(windows, samples);
-        if next_reset < resets.len() {
-            block.add_resets(windows, &samples.v, &resets, &mut next_reset);
-        }
-        block.finish(windows, out);
-    })?;
-    if found.mixed {
+    if !samples.histogram_t.is_empty() {
+        let mut mixed: Vec<usize> = Vec::new();
+        slide.each(samples, worker, |window| {
+            mixed.extend(window.is_mixed().then_some(window.step));
+        })?;
+        found.add_if(!mixed.is_empty(), Finding::Mixed);
         out.retain(|step| mixed.binary_search(&step).is_err());
+        histogram_rate::fill_extrapolated(function, slide, samples, worker, out, &mut found)?;
     }
     Ok(found)
+}
+
+/// Fills a column with `rate` or `increase` of floats that have start times.
+fn fill_with_starts(
+    seconds: Option<f64>,
+    slide: &Slide,
+    samples: &Samples,
+    worker: &mut Worker<'_>,
+    out: &mut Column,
+    found: &mut Found,
+) -> Result<(), QueryError> {
+    slide.each(samples, worker, |window| {
+        let Window { t, v, first, end, step, .. } = window;
+        let (Some(first_v), Some(last_v)) = (v.first(), v.last()) else { return };
+        let times = |at: usize| (samples.start(first + at), t[at]);
+        let stretch = Stretch {
+            counter: true,
+            seconds,
+            range: (end.saturating_sub(slide.range_ms), end),
+            t: (t[0], t[t.len() - 1]),
+            n: t.len(),
+            start: samples.start(first),
+        };
+        let starts_inside = stretch.starts_inside();
+        if t.len() < 2 && !starts_inside {
+            return;
+        }
+        let mut rise = last_v - first_v;
+        for at in 1..t.len() {
+            if v[at] < v[at - 1] || starts::is_reset(times(at - 1), times(at)) {
+                rise += v[at - 1];
+            }
+        }
+        found.overlaps +=
+            u64::from((1..t.len()).any(|at| starts::overlaps(times(at - 1), times(at))));
+        if starts_inside {
+            rise += first_v;
+        }
+        out.set(step, rise * stretch.factor(rise, *first_v));
+    })
+}
+
+/// What extrapolation needs to know of a window.
+pub(super) struct Stretch {
+    pub(super) counter: bool,
+    /// Divides the result: length of the window, for a rate.
+    pub(super) seconds: Option<f64>,
+    /// The window's borders.
+    pub(super) range: (i64, i64),
+    /// Times of the first and the last sample.
+    pub(super) t: (i64, i64),
+    /// How many samples there are.
+    pub(super) n: usize,
+    /// Start time of the first sample; 0 if it has none.
+    pub(super) start: i64,
+}
+
+impl Stretch {
+    /// True if the counter is known to have begun within the window.
+    pub(super) fn starts_inside(&self) -> bool {
+        self.counter && self.start != 0 && self.range.0 < self.start && self.start < self.t.0
+    }
+
+    /// By how much `rise`, from the first value `first` on, is to be stretched to cover the window.
+    pub(super) fn factor(&self, rise: f64, first: f64) -> f64 {
+        let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
+        let mut sampled = seconds(self.t.0, self.t.1);
+        let average = if 1 < self.n { sampled / (self.n - 1) as f64 } else { 0.0 };
+        let (threshold, half) = (average * 1.1, average / 2.0);
+        let mut to_start = seconds(self.range.0, self.t.0);
+        let mut to_end = seconds(self.t.1, self.range.1);
+        if self.starts_inside() {
+            to_start = 0.0;
+            sampled = seconds(self.start, self.t.1);
+        } else {
+            if threshold <= to_start {
+                to_start = half;
+            }
+            let to_zero = sampled * (first / rise);
+            if self.counter && 0.0 < rise && 0.0 <= first && to_zero < to_start {
+                to_start = to_zero;
+            }
+        }
+        if threshold <= to_end {
+            to_end = half;
+        }
+        let factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
+        self.seconds.map_or(factor, |seconds| factor / seconds)
+    }
 }
 
 /// Positions of values below the one before.
@@ -166,7 +255,7 @@ impl Block {
     }
 }
 
-/// Fills a column with `irate` or `idelta`: the step between the last two samples.
+/// Fills a column with `irate` or `idelta`: the step between the last two samples of either type.
 pub(crate) fn fill_instant(
     function: RangeFunction,
     slide: &Slide,
@@ -177,28 +266,74 @@ pub(crate) fn fill_instant(
     let rate = function == RangeFunction::Irate;
     let mut found = Found::default();
     slide.each(samples, worker, |window| {
-        let n = window.t.len();
-        // The last two samples of either type decide.
-        if let Some(last_histogram) = window.histogram_t.last()
-            && (n < 2 || window.t[n - 2] < *last_histogram)
-        {
-            let both = n != 0 && {
-                let before_last =
-                    window.histogram_t.len().checked_sub(2).map(|at| window.histogram_t[at]);
-                before_last.is_none_or(|it| it < window.t[n - 1])
-            };
-            found.mixed |= both;
-            return;
-        }
-        let (&[.., before_t, last_t], &[.., before, last]) = (window.t, window.v) else { return };
+        let Some((before, last)) = last_two(&window) else { return };
+        let (before_t, last_t) = (before.t(&window), last.t(&window));
         if before_t == last_t {
             return;
         }
-        let rise = if rate && last < before { last } else { last - before };
-        out.set(
-            window.step,
-            if rate { rise / ((last_t - before_t) as f64 / 1000.0) } else { rise },
-        );
+        let reset = starts::is_reset(before.times(&window, samples), last.times(&window, samples));
+        let seconds = (last_t - before_t) as f64 / 1000.0;
+        match (before, last) {
+            (Position::Float(before), Position::Float(last)) => {
+                let (before, last) = (window.v[before], window.v[last]);
+                let rise = if rate && (reset || last < before) { last } else { last - before };
+                out.set(window.step, if rate { rise / seconds } else { rise });
+            }
+            (Position::Histogram(before), Position::Histogram(last)) => {
+                let pair = (&window.histograms[before], &window.histograms[last]);
+                let step = histogram_rate::step(rate, pair, reset, last_t - before_t, &mut found);
+                if let Some(step) = step {
+                    out.push_histogram(window.step, Arc::new(step));
+                }
+            }
+            _ => found.add(Finding::Mixed),
+        }
     })?;
     Ok(found)
+}
+
+/// A sample of a window.
+#[derive(Clone, Copy)]
+enum Position {
+    Float(usize),
+    Histogram(usize),
+}
+
+impl Position {
+    fn t(self, window: &Window<'_>) -> i64 {
+        match self {
+            Self::Float(at) => window.t[at],
+            Self::Histogram(at) => window.histogram_t[at],
+        }
+    }
+
+    fn times(self, window: &Window<'_>, samples: &Samples) -> starts::Times {
+        let start = match self {
+            Self::Float(at) => samples.start(window.first + at),
+            Self::Histogram(at) => samples.histogram_start(window.first_histogram + at),
+        };
+        (start, self.t(window))
+    }
+}
+
+/// The last two samples of a window.
+fn last_two(window: &Window<'_>) -> Option<(Position, Position)> {
+    let (mut floats, mut histograms) = (window.t.len(), window.histogram_t.len());
+    let mut newest = || {
+        let float = floats.checked_sub(1);
+        let histogram = histograms.checked_sub(1);
+        let histogram_is_newer = match (float, histogram) {
+            (Some(float), Some(histogram)) => window.t[float] <= window.histogram_t[histogram],
+            (_, histogram) => histogram.is_some(),
+        };
+        if histogram_is_newer {
+            histograms -= 1;
+            histogram.map(Position::Histogram)
+        } else {
+            floats = float?;
+            float.map(Position::Float)
+        }
+    };
+    let last = newest()?;
+    Some((newest()?, last))
 }

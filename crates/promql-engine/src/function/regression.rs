@@ -3,7 +3,7 @@
 use storage::Samples;
 
 use super::RangeFunction;
-use super::rate::Found;
+use super::found::{Finding, Found};
 use super::sum::Kahan;
 use super::window::Slide;
 use crate::context::Worker;
@@ -24,7 +24,7 @@ pub(crate) fn fill_linear(
         if window.v.len() < 2 {
             return;
         }
-        found.mixed |= window.is_mixed();
+        found.add_if(window.is_mixed(), Finding::Mixed);
         let value = match ahead {
             Some(ahead) if function == RangeFunction::PredictLinear => {
                 let (slope, intercept) = regression(window.t, window.v, slide.grid.t(window.step));
@@ -84,7 +84,7 @@ pub(crate) fn fill_smoothing(
         if window.v.len() < 2 {
             return;
         }
-        found.mixed |= window.is_mixed();
+        found.add_if(window.is_mixed(), Finding::Mixed);
         out.set(window.step, smooth(window.v, smoothing, trend));
     })?;
     match wrong {

@@ -32,7 +32,8 @@ pub(crate) struct Times {
 pub(crate) fn lower(expr: &Expr, times: Times) -> Result<Plan, QueryError> {
     let mut lowering = Lowering { times, invariants: Invariants::of(expr), order: 0 };
     let grid = Grid::range(times.start, times.end, times.step_ms);
-    let scope = Scope { grid, instant: times.start == times.end, param: false };
+    let instant = times.start == times.end;
+    let scope = Scope { grid, instant, param: false, histograms: Histograms::Maybe };
     lowering.lower(expr, scope)
 }
 
@@ -51,6 +52,32 @@ struct Scope {
     instant: bool,
     /// Inside the parameter of an aggregation, where `@ start()` has no effect.
     param: bool,
+    histograms: Histograms,
+}
+
+/// Which part of native histograms the expression around asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Histograms {
+    /// All, as far as is known.
+    Maybe,
+    /// Counts and sums only.
+    Counts,
+    /// The buckets, whatever is asked of them further down.
+    Buckets,
+}
+
+impl Histograms {
+    /// Inside the arguments of a function.
+    fn within(self, function: &str) -> Self {
+        match (self, function) {
+            (Self::Buckets, _) => Self::Buckets,
+            (_, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction") => {
+                Self::Buckets
+            }
+            (_, "histogram_count" | "histogram_sum" | "histogram_avg") => Self::Counts,
+            (around, _) => around,
+        }
+    }
 }
 
 impl Lowering<'_> {
@@ -94,6 +121,8 @@ impl Lowering<'_> {
     }
 
     fn binary(&mut self, it: &ast::Binary, scope: Scope) -> Result<Binary, QueryError> {
+        let histograms = if it.op.is_trim() { Histograms::Buckets } else { scope.histograms };
+        let scope = Scope { histograms, ..scope };
         Ok(Binary {
             op: it.op,
             left: self.lower(&it.lhs, scope)?,
@@ -121,12 +150,16 @@ impl Lowering<'_> {
         if is_query_constant(name) {
             return Ok(Op::Number(self.query_constant(name)));
         }
+        let scope = Scope { histograms: scope.histograms.within(name), ..scope };
         let args: Vec<&Expr> = it.args.iter().map(Expr::unwrap_parens).collect();
         if let Some(at) = args.iter().position(|arg| arg.value_type() == ValueType::Matrix) {
             return self.over(name, &args, at, scope);
         }
         if let ("timestamp", [Expr::Vector(selector)]) = (name, &args[..]) {
             return Ok(Op::SelectTime(self.select(selector, scope)?));
+        }
+        if let ("start_timestamp", [Expr::Vector(selector)]) = (name, &args[..]) {
+            return Ok(Op::SelectStart(self.select(selector, scope)?));
         }
         if name == "info" {
             return Ok(Op::Info(Box::new(self.info(&args, scope)?)));
@@ -149,7 +182,15 @@ impl Lowering<'_> {
         let lookback_ms = self.times.lookback_ms;
         let (first, last) = (shift.apply(scope.grid.start), shift.apply(scope.grid.last()));
         let mint = first.saturating_sub(lookback_ms).saturating_add(1);
-        let select = Select { matchers, shift, lookback_ms, smoothed: false, mint, maxt: last };
+        let select = Select {
+            matchers,
+            shift,
+            lookback_ms,
+            smoothed: false,
+            counts_only: false,
+            mint,
+            maxt: last,
+        };
         Ok(Info { operand: self.lower(args[0], scope)?, select })
     }
 
@@ -251,6 +292,7 @@ impl Lowering<'_> {
             grid: Grid::range(start, end, step_ms),
             instant: start == end,
             param: scope.param,
+            histograms: Histograms::Buckets,
         };
         let source = Source::Subquery(Box::new(self.lower(&it.expr, inner)?));
         self.order += 1;
@@ -268,6 +310,7 @@ impl Lowering<'_> {
             shift,
             lookback_ms,
             smoothed: it.smoothed,
+            counts_only: scope.histograms == Histograms::Counts,
             mint: first.saturating_sub(lookback_ms).saturating_add(1),
             maxt: if it.smoothed { last.saturating_add(lookback_ms) } else { last },
         })

@@ -30,6 +30,8 @@ pub(crate) enum Op {
     Select(Select),
     /// `timestamp(selector)`: the times of the newest samples.
     SelectTime(Select),
+    /// `start_timestamp(selector)`: the start times of the newest samples.
+    SelectStart(Select),
     /// A range selector that is the whole query.
     Samples(RangeArg),
     /// The operand has one step; its value holds at all steps.
@@ -54,6 +56,8 @@ pub(crate) struct Select {
     pub(crate) lookback_ms: i64,
     /// Interpolates between the samples around `t`.
     pub(crate) smoothed: bool,
+    /// Of native histograms only counts and sums are asked for.
+    pub(crate) counts_only: bool,
     /// First and last sample that can be needed.
     pub(crate) mint: i64,
     pub(crate) maxt: i64,
@@ -169,7 +173,11 @@ impl Plan {
     /// The nodes directly below.
     fn children(&self) -> Vec<&Self> {
         match &self.op {
-            Op::Number(_) | Op::Text(_) | Op::Select(_) | Op::SelectTime(_) => Vec::new(),
+            Op::Number(_)
+            | Op::Text(_)
+            | Op::Select(_)
+            | Op::SelectTime(_)
+            | Op::SelectStart(_) => Vec::new(),
             Op::Samples(range) => range.operand().into_iter().collect(),
             Op::Once(operand) | Op::Negate(operand) => vec![operand],
             Op::Binary(it) => vec![&it.left, &it.right],
@@ -194,7 +202,7 @@ impl Plan {
             *known = (known.0.min(select.mint), known.1.max(select.maxt));
         };
         self.walk(&mut |node| match &node.op {
-            Op::Select(select) | Op::SelectTime(select) => join(select),
+            Op::Select(select) | Op::SelectTime(select) | Op::SelectStart(select) => join(select),
             Op::Info(info) => join(&info.select),
             Op::Samples(RangeArg { source: Source::Select(select), .. }) => join(select),
             Op::Over(over) => {

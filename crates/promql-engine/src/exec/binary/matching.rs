@@ -5,16 +5,16 @@ use std::collections::HashSet;
 use model::{Labels, LabelsBuilder};
 use promql::ast::{BinaryOp, Cardinality, VectorMatching};
 
-use super::elements::{columns, incompatible};
+use super::elements::{Joined, columns, incompatible, join};
 use super::stepwise::Stepwise;
 use super::with_scalar::drops_name;
-use crate::annotation::Place;
+use crate::annotation::{Level, Place};
 use crate::context::{Charge, Context, Worker};
 use crate::exec::drive::materialize;
 use crate::exec::group::{Signatures, index, series_bytes, signatures, sorted};
 use crate::exec::series::without_metadata;
 use crate::exec::{Operator, Series};
-use crate::{Column, QueryError};
+use crate::{Column, Point, PointRef, QueryError};
 
 /// What is to be done with two vectors.
 #[derive(Clone, Copy)]
@@ -200,11 +200,18 @@ impl Operator for Matched {
         }
         worker.with_column(self.steps(), |worker, right| {
             self.right.eval(pair.right as usize, worker, right)?;
-            for text in incompatible_pairs(self.op, out, right) {
-                worker.context.note(|notes| notes.info(self.place, text));
+            if self.op.is_trim() {
+                let both = |step: &usize| right.present().get(*step);
+                for step in out.present().ones().filter(both) {
+                    let text = incompatible(self.op, "float", "float");
+                    self.note(step, at, Level::Info, text, worker);
+                }
             }
-            out.drop_histograms();
-            columns(self.op, self.return_bool, out, right);
+            if out.histograms().is_empty() && right.histograms().is_empty() {
+                columns(self.op, self.return_bool, out, right);
+            } else {
+                self.join(at, out, right, worker);
+            }
             worker.spend(self.steps())
         })
     }
@@ -214,24 +221,40 @@ impl Operator for Matched {
     }
 }
 
-/// Texts about steps at which the two columns hold what the operator cannot join.
-fn incompatible_pairs(op: BinaryOp, left: &Column, right: &Column) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut note = |any: bool, a: &str, b: &str| {
-        if any {
-            texts.push(incompatible(op, a, b));
+impl Matched {
+    /// Joins two columns that hold histograms at some steps.
+    fn join(&self, series: usize, out: &mut Column, right: &Column, worker: &Worker<'_>) {
+        let left = out.take_histograms();
+        let mut pairs: Vec<(usize, Joined)> = Vec::new();
+        for (step, it) in &left {
+            let step = *step as usize;
+            if let Some(right) = right.point(step) {
+                let left = PointRef::Histogram(it);
+                pairs.push((step, join(self.op, self.return_bool, left, right)));
+            }
         }
-    };
-    note(op.is_trim() && left.present().intersects(right.present()), "float", "float");
-    note(
-        left.histograms().iter().any(|(at, _)| right.float(*at as usize).is_some()),
-        "histogram",
-        "float",
-    );
-    note(
-        right.histograms().iter().any(|(at, _)| left.float(*at as usize).is_some()),
-        "float",
-        "histogram",
-    );
-    texts
+        for (step, it) in right.histograms() {
+            let step = *step as usize;
+            if let Some(left) = out.float(step) {
+                let (left, right) = (PointRef::Float(left), PointRef::Histogram(it));
+                pairs.push((step, join(self.op, self.return_bool, left, right)));
+            }
+        }
+        pairs.sort_by_key(|(step, _)| *step);
+        columns(self.op, self.return_bool, out, right);
+        for (step, joined) in pairs {
+            if let Some((level, text)) = joined.note {
+                self.note(step, series, level, text, worker);
+            }
+            match joined.point {
+                Some(Point::Float(v)) => out.set(step, v),
+                Some(Point::Histogram(it)) => out.push_histogram(step, it),
+                None => {}
+            }
+        }
+    }
+
+    fn note(&self, step: usize, series: usize, level: Level, text: String, worker: &Worker<'_>) {
+        worker.context.note(|notes| notes.last(self.place, (step, series), level, text));
+    }
 }

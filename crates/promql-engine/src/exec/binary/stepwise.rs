@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 
 use model::Labels;
-use promql::ast::{BinaryOp, Cardinality};
+use promql::ast::Cardinality;
 
-use super::elements::{Outcome, floats, incompatible};
+use super::elements::{Joined, Outcome, floats, incompatible, join, kind};
 use super::matching::{ResultLabels, Spec};
+use crate::annotation::Level;
 use crate::context::{Charge, Context};
 use crate::exec::drive::Materialized;
 use crate::exec::group::{Keep, Signatures, index, sorted};
 use crate::exec::merge::same_labelset;
 use crate::exec::{Operator, Series};
-use crate::{Column, PointRef, QueryError};
+use crate::{Column, Point, PointRef, QueryError};
 
 /// No element: a fill value stands for it.
 const FILLED: u32 = u32::MAX;
@@ -173,14 +174,13 @@ impl<'a> Stepwise<'a> {
         out: &mut Output<'a>,
     ) -> Result<(), QueryError> {
         let (left, right) = if self.swapped { (points.1, points.0) } else { points };
-        let outcome = match (left, right) {
-            (PointRef::Float(left), PointRef::Float(right)) => {
-                floats(self.spec.op, self.spec.return_bool, left, right)
-            }
-            _ => Outcome::Incompatible,
-        };
-        if outcome == Outcome::Incompatible {
-            self.note(left, right, out.context);
+        let joined = self.apply(left, right);
+        if let Some((level, text)) = joined.note {
+            // Elements come in order, so each is the last one.
+            let series = usize::MAX;
+            out.context.note(|notes| notes.last(self.spec.place, (step, series), level, text));
+        }
+        if !joined.defined {
             return Ok(());
         }
         let earlier = matched.entry(signature).or_default();
@@ -197,36 +197,34 @@ impl<'a> Stepwise<'a> {
             ));
         }
         earlier.push(target);
-        let Outcome::Value(v) = outcome else { return Ok(()) };
+        let Some(point) = joined.point else { return Ok(()) };
         if out.columns[target].point(step).is_some() {
             return Err(same_labelset());
         }
-        out.columns[target].set(step, v);
+        match point {
+            Point::Float(v) => out.columns[target].set(step, v),
+            Point::Histogram(it) => out.columns[target].push_histogram(step, it),
+        }
         Ok(())
     }
 
-    fn note(&self, left: PointRef<'_>, right: PointRef<'_>, context: &Context) {
-        let kind = |it| if matches!(it, PointRef::Float(_)) { "float" } else { "histogram" };
-        if is_defined(self.spec.op, kind(left), kind(right)) {
-            return;
+    fn apply(&self, left: PointRef<'_>, right: PointRef<'_>) -> Joined {
+        let (PointRef::Float(a), PointRef::Float(b)) = (left, right) else {
+            return join(self.spec.op, self.spec.return_bool, left, right);
+        };
+        match floats(self.spec.op, self.spec.return_bool, a, b) {
+            Outcome::Value(v) => Joined { point: Some(Point::Float(v)), defined: true, note: None },
+            Outcome::Filtered => Joined { point: None, defined: true, note: None },
+            Outcome::Incompatible => {
+                let text = incompatible(self.spec.op, kind(left), kind(right));
+                Joined { point: None, defined: false, note: Some((Level::Info, text)) }
+            }
         }
-        let text = incompatible(self.spec.op, kind(left), kind(right));
-        context.note(|notes| notes.info(self.spec.place, text));
     }
 
     /// Labels of the element that a fill value stands for.
     fn filled(&self, labels: &Labels) -> Series {
         Series::new(self.match_labels(labels))
-    }
-}
-
-/// True if the operator joins values of these kinds.
-pub(crate) fn is_defined(op: BinaryOp, left: &str, right: &str) -> bool {
-    match (left, right) {
-        ("float", "float") => !op.is_trim(),
-        ("float", _) => op == BinaryOp::Mul,
-        (_, "float") => matches!(op, BinaryOp::Mul | BinaryOp::Div) || op.is_trim(),
-        _ => matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Eq | BinaryOp::Ne),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use promql::ast::BinaryOp;
 
-use super::elements::{Outcome, Side, floats, incompatible, zip};
-use crate::annotation::Place;
+use super::elements::{Outcome, Side, floats, incompatible, join, zip};
+use crate::annotation::{Level, Place};
 use crate::context::Worker;
 use crate::exec::scalar::Scalars;
 use crate::exec::{Operator, Series};
-use crate::{Column, QueryError};
+use crate::{Column, Point, PointRef, QueryError};
 
 /// Applies an operator to each element of a vector and a number.
 pub(crate) struct WithScalar {
@@ -27,13 +27,28 @@ impl WithScalar {
         drops_name(self.op, self.return_bool)
     }
 
-    fn note(&self, histogram: bool, worker: &Worker<'_>) {
-        let kind = if histogram { "histogram" } else { "float" };
-        let text = match self.side {
-            Side::Left => incompatible(self.op, kind, "float"),
-            Side::Right => incompatible(self.op, "float", kind),
-        };
-        worker.context.note(|notes| notes.info(self.place, text));
+    /// Joins the histograms of a column to the numbers.
+    fn histograms(&self, series: usize, out: &mut Column, worker: &Worker<'_>) {
+        for (at, it) in out.take_histograms() {
+            let step = at as usize;
+            let (histogram, scalar) =
+                (PointRef::Histogram(&it), PointRef::Float(self.scalars.at(step)));
+            let (left, right) = match self.side {
+                Side::Left => (histogram, scalar),
+                Side::Right => (scalar, histogram),
+            };
+            let joined = join(self.op, self.return_bool, left, right);
+            self.note(step, series, joined.note, worker);
+            if let Some(Point::Histogram(it)) = joined.point {
+                out.push_histogram(step, it);
+            }
+        }
+    }
+
+    fn note(&self, step: usize, series: usize, note: Option<(Level, String)>, worker: &Worker<'_>) {
+        if let Some((level, text)) = note {
+            worker.context.note(|notes| notes.last(self.place, (step, series), level, text));
+        }
     }
 }
 
@@ -54,12 +69,14 @@ impl Operator for WithScalar {
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         self.vector.eval(at, worker, out)?;
         worker.spend(self.steps())?;
-        if !out.histograms().is_empty() {
-            self.note(true, worker);
-            out.drop_histograms();
+        if self.op.is_trim() {
+            for step in out.present().ones() {
+                let text = incompatible(self.op, "float", "float");
+                self.note(step, at, Some((Level::Info, text)), worker);
+            }
         }
-        if self.op.is_trim() && out.present().any() {
-            self.note(false, worker);
+        if !out.histograms().is_empty() {
+            self.histograms(at, out, worker);
         }
         let (values, present) = out.parts_mut();
         match &self.scalars {
