@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use model::{FloatHistogram, Labels, Span, is_stale_nan};
-use promql::series::{Series, Value as Expected};
+use promql::series::{HistogramValue, Series, Value as Expected};
 use promql_engine::{Point, PointRef, QueryResult, Value};
 
 use crate::expect::{Expectations, Text};
@@ -180,11 +180,21 @@ fn same(expected: &Expected, got: Option<&Point>) -> bool {
     match (expected, got) {
         (Expected::Omitted, None) => true,
         (Expected::Float(expected), Some(Point::Float(got))) => equal(*expected, *got),
-        (Expected::Histogram(expected), Some(Point::Histogram(got))) if expected.times == 0 => {
-            same_histogram(&expected.first, got)
-                && (!expected.has_hint || expected.first.hint == got.hint)
+        (Expected::Histogram(expected), Some(Point::Histogram(got))) => {
+            let Some(value) = histogram(expected) else { return false };
+            same_histogram(&value, got) && (!expected.has_hint || value.hint == got.hint)
         }
         _ => false,
+    }
+}
+
+/// The histogram that a value stands for.
+fn histogram(it: &HistogramValue) -> Option<FloatHistogram> {
+    let first = FloatHistogram::clone(&it.first);
+    match &it.delta {
+        Some(delta) => (0..it.times)
+            .try_fold(first, |sum, _| promql_engine::accumulate(&sum, delta, it.negative)),
+        None => Some(first),
     }
 }
 
@@ -226,14 +236,7 @@ fn same_histogram(a: &FloatHistogram, b: &FloatHistogram) -> bool {
 
 /// The buckets that are not empty, with their indexes.
 fn buckets(spans: &[Span], counts: &[f64]) -> Vec<(i64, f64)> {
-    let mut next = 0i64;
-    let mut indexes = Vec::new();
-    for span in spans {
-        next += i64::from(span.offset);
-        indexes.extend(next..next + i64::from(span.length));
-        next += i64::from(span.length);
-    }
-    indexes.into_iter().zip(counts.iter().copied()).filter(|(_, count)| *count != 0.0).collect()
+    Span::indexes(spans).zip(counts.iter().copied()).filter(|(_, count)| *count != 0.0).collect()
 }
 
 fn expected_text(it: &Expectations) -> String {

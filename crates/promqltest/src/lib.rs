@@ -12,15 +12,14 @@
 //! what was expected and what came instead, and prints both. It also says how many cases ask for
 //! parts that may be missing or are off in a server by default ([`Needs`]).
 //!
-//! # What it does not do
-//!
-//! Start timestamps (`@st` lines) are read, and dropped: the storage contract has no place for them.
-//! Rows of histograms (`{{…}}+{{…}}xN`) and the native histograms of `load_with_nhcb` are not computed.
+//! Hints about counter resets are what a database would answer after storing the histograms, not what the
+//! script says.
 
 mod compare;
 mod expect;
 mod load;
 mod memory;
+mod nhcb;
 mod pin;
 mod report;
 mod run;

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use model::{FloatHistogram, Labels, Matcher};
-use promql::series::HistogramValue;
+use model::{CounterResetHint, FloatHistogram, Labels, Matcher, is_stale_nan};
+use promql_engine::is_reset;
 use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 /// Series in the order in which they were added. What a query sees does not change afterwards.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     series: Vec<Arc<Series>>,
-    /// Series that would have native histograms, were they computed.
-    native: Vec<Labels>,
 }
 
 /// One series.
@@ -19,10 +17,6 @@ pub struct Memory {
 pub(crate) struct Series {
     labels: Labels,
     samples: Samples,
-    /// It has native histograms, perhaps such that could not be stored.
-    native_histograms: bool,
-    /// It has start timestamps, which are not stored.
-    pub(crate) start_timestamps: bool,
 }
 
 impl Memory {
@@ -35,35 +29,32 @@ impl Memory {
         Arc::make_mut(&mut self.series[at])
     }
 
-    /// Notes that a classic histogram with this series exists as a native one, too.
-    pub(crate) fn note_native_histogram(&mut self, labels: &Labels) {
-        let name = labels.metric_name();
-        let base = ["_bucket", "_count", "_sum"].iter().find_map(|it| name.strip_suffix(it));
-        if let Some(base) = base {
-            self.native
-                .push(labels.to_builder().set(model::METRIC_NAME, base).remove("le").labels());
-        }
-    }
-
     /// True if a series that fulfils all matchers has native histograms.
     pub(crate) fn has_native_histograms(&self, matchers: &[Matcher]) -> bool {
-        let stored = self.series.iter().filter(|it| it.native_histograms).map(|it| &it.labels);
-        stored.chain(&self.native).any(|it| matches(it, matchers))
+        self.any(matchers, |it| !it.histogram_t.is_empty())
     }
 
-    /// True if a series that fulfils all matchers has start timestamps.
+    /// True if a series that fulfils all matchers has start times.
     pub(crate) fn has_start_timestamps(&self, matchers: &[Matcher]) -> bool {
-        self.series.iter().any(|it| it.start_timestamps && matches(&it.labels, matchers))
+        self.any(matchers, |it| !it.st.is_empty() || !it.histogram_st.is_empty())
+    }
+
+    fn any(&self, matchers: &[Matcher], has: impl Fn(&Samples) -> bool) -> bool {
+        self.series.iter().any(|it| has(&it.samples) && matches(&it.labels, matchers))
     }
 }
 
 impl Series {
-    /// Adds a float after all samples.
+    /// Adds a float after all samples; 0 is no start time. Behind a histogram a stale marker becomes one.
     ///
     /// # Errors
     /// If it is not newer than the last one; the very same sample may be given twice.
-    pub(crate) fn append(&mut self, t: i64, v: f64) -> Result<(), String> {
+    pub(crate) fn append(&mut self, t: i64, start: i64, v: f64) -> Result<(), String> {
         let samples = &mut self.samples;
+        if is_stale_nan(v) && samples.t.last() < samples.histogram_t.last() {
+            let stale = FloatHistogram { sum: v, ..FloatHistogram::default() };
+            return self.append_histogram(t, start, stale);
+        }
         if samples.t.last() == Some(&t)
             && samples.v.last().is_some_and(|it| it.to_bits() == v.to_bits())
         {
@@ -71,27 +62,54 @@ impl Series {
         }
         check_order(samples, t)?;
         samples.push(t, v);
+        push_start(&mut samples.st, samples.t.len(), start);
         Ok(())
     }
 
-    /// Adds a native histogram after all samples. Only the first of a row can be stored; the rest is
-    /// noted.
+    /// Adds a native histogram after all samples; 0 is no start time. Its hint becomes what a database
+    /// would answer: a chunk begins with an unknown one and goes on without a reset.
     ///
     /// # Errors
     /// If it is not newer than the last one.
     pub(crate) fn append_histogram(
         &mut self,
         t: i64,
-        value: &HistogramValue,
+        start: i64,
+        mut histogram: FloatHistogram,
     ) -> Result<(), String> {
-        self.native_histograms = true;
-        if value.delta.is_some() && value.times != 0 {
-            return Ok(());
-        }
-        check_order(&self.samples, t)?;
-        self.samples.histogram_t.push(t);
-        self.samples.histogram.push(FloatHistogram::clone(&value.first));
+        let samples = &mut self.samples;
+        check_order(samples, t)?;
+        let before =
+            samples.histogram.last().filter(|_| samples.t.last() < samples.histogram_t.last());
+        histogram.hint = match histogram.hint {
+            CounterResetHint::Gauge => CounterResetHint::Gauge,
+            CounterResetHint::Reset => CounterResetHint::Unknown,
+            _ if before.is_some_and(|it| continues(it, &histogram)) => CounterResetHint::NotReset,
+            _ => CounterResetHint::Unknown,
+        };
+        samples.histogram_t.push(t);
+        samples.histogram.push(histogram);
+        push_start(&mut samples.histogram_st, samples.histogram_t.len(), start);
         Ok(())
+    }
+}
+
+/// True if a histogram goes into the chunk of the one before.
+fn continues(before: &FloatHistogram, now: &FloatHistogram) -> bool {
+    let now = FloatHistogram { hint: CounterResetHint::Unknown, ..now.clone() };
+    before.hint != CounterResetHint::Gauge
+        && !before.is_stale()
+        && before.schema == now.schema
+        && before.zero_threshold == now.zero_threshold
+        && before.custom_values == now.custom_values
+        && !is_reset(before, &now)
+}
+
+/// Adds the start time of the last of `n` samples.
+fn push_start(starts: &mut Vec<i64>, n: usize, start: i64) {
+    if start != 0 || !starts.is_empty() {
+        starts.resize(n - 1, 0);
+        starts.push(start);
     }
 }
 
@@ -173,15 +191,19 @@ impl SeriesSet for Selected {
     }
 
     fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
-        let Samples { t, v, histogram_t, histogram, .. } = &self.0[at].samples;
+        let Samples { st, t, v, histogram_st, histogram_t, histogram } = &self.0[at].samples;
         let within = |times: &[i64]| {
             let start = times.partition_point(|it| *it < mint);
             start..times.partition_point(|it| *it <= maxt).max(start)
         };
-        out.t.extend_from_slice(&t[within(t)]);
-        out.v.extend_from_slice(&v[within(t)]);
-        out.histogram_t.extend_from_slice(&histogram_t[within(histogram_t)]);
-        out.histogram.extend_from_slice(&histogram[within(histogram_t)]);
+        let (floats, histograms) = (within(t), within(histogram_t));
+        out.st.extend_from_slice(st.get(floats.clone()).unwrap_or_default());
+        out.t.extend_from_slice(&t[floats.clone()]);
+        out.v.extend_from_slice(&v[floats]);
+        out.histogram_st
+            .extend_from_slice(histogram_st.get(histograms.clone()).unwrap_or_default());
+        out.histogram_t.extend_from_slice(&histogram_t[histograms.clone()]);
+        out.histogram.extend_from_slice(&histogram[histograms]);
         Ok(())
     }
 }

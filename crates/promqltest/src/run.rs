@@ -78,6 +78,8 @@ fn engine_options() -> promql_engine::Options {
     promql_engine::Options {
         parser: promql::Options::ALL,
         delayed_name_removal: true,
+        start_timestamps: true,
+        samples_max: 10_000,
         timeout: Duration::from_secs(100),
         ..promql_engine::Options::default()
     }
