@@ -1,6 +1,6 @@
 //! JSON as the API writes it, straight into a buffer.
 
-use model::{FloatHistogram, Labels, quote};
+use model::{Bucket, FloatHistogram, Labels, quote};
 
 /// Appends `s` as a JSON string with `<`, `>` and `&` escaped, as Go's encoder does.
 pub(crate) fn string(out: &mut Vec<u8>, s: &str) {
@@ -163,13 +163,35 @@ pub(crate) fn scalar_value(out: &mut Vec<u8>, v: f64) {
     out.push(b'"');
 }
 
-/// Appends a native histogram. Its buckets come with native histograms in the engine.
+/// Appends a native histogram: count, sum, and the buckets that are not empty, each with a number for which of
+/// its borders belong to it, its borders, and its count.
 pub(crate) fn histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {
     out.extend_from_slice(b"{\"count\":");
     sample_value(out, histogram.count);
     out.extend_from_slice(b",\"sum\":");
     sample_value(out, histogram.sum);
+    let buckets = histogram.buckets();
+    let mut filled = buckets.iter().filter(|it| it.count != 0.0).peekable();
+    if filled.peek().is_some() {
+        out.extend_from_slice(b",\"buckets\":");
+        array(out, filled, bucket);
+    }
     out.push(b'}');
+}
+
+fn bucket(out: &mut Vec<u8>, bucket: &Bucket) {
+    let borders = match (bucket.lower_inclusive, bucket.upper_inclusive) {
+        (false, true) => b'0',
+        (true, false) => b'1',
+        (false, false) => b'2',
+        (true, true) => b'3',
+    };
+    out.extend_from_slice(&[b'[', borders]);
+    for v in [bucket.lower, bucket.upper, bucket.count] {
+        out.push(b',');
+        sample_value(out, v);
+    }
+    out.push(b']');
 }
 
 /// Formats RFC 3339 in UTC with as many decimals as needed, as Go's encoder does for times.
@@ -207,6 +229,27 @@ mod tests {
         check("1435781451", |out| timestamp(out, 1_435_781_451_000));
         check("-0.001", |out| timestamp(out, -1));
         assert_eq!(rfc3339(1_435_781_451_781), "2015-07-01T20:10:51.781Z");
+    }
+
+    #[test]
+    fn writes_histograms() {
+        let span = |offset, length| vec![model::Span { offset, length }];
+        let it = FloatHistogram {
+            count: 8.0,
+            sum: -0.5,
+            zero_threshold: 0.001,
+            zero_count: 1.0,
+            positive_spans: span(0, 3),
+            positive_buckets: vec![2.0, 0.0, 1.5],
+            negative_spans: span(1, 1),
+            negative_buckets: vec![3.5],
+            ..FloatHistogram::default()
+        };
+        let expected = concat!(
+            r#"{"count":"8","sum":"-0.5","buckets":[[1,"-2","-1","3.5"],[3,"-0.001","0.001","1"],"#,
+            r#"[0,"0.5","1","2"],[0,"2","4","1.5"]]}"#
+        );
+        check(expected, |out| histogram(out, &it));
     }
 
     #[test]
