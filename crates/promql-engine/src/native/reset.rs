@@ -64,15 +64,66 @@ fn fell(before: impl Iterator<Item = (i64, f64)>, now: impl Iterator<Item = (i64
     let mut now = now.peekable();
     for (index, count) in before {
         while now.next_if(|(at, _)| *at < index).is_some() {}
-        match now.peek() {
-            Some((at, current)) if *at == index => {
-                if *current < count {
-                    return true;
-                }
-            }
-            _ if count != 0.0 => return true,
-            _ => {}
+        let falls = match now.peek() {
+            Some((at, current)) if *at == index => *current < count,
+            _ => count != 0.0,
+        };
+        if falls {
+            return true;
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use CounterResetHint::{Gauge, NotReset, Reset, Unknown};
+
+    use super::*;
+
+    fn histogram(hint: CounterResetHint, offset: i32, buckets: &[f64]) -> FloatHistogram {
+        let length = u32::try_from(buckets.len()).expect("a few");
+        FloatHistogram {
+            hint,
+            count: 10.0,
+            positive_spans: vec![Span { offset, length }],
+            positive_buckets: buckets.to_vec(),
+            ..FloatHistogram::default()
+        }
+    }
+
+    #[test]
+    fn compares_buckets() {
+        let check = |before: &[f64], hint, offset, now: &[f64], expected| {
+            let (before, now) = (histogram(Unknown, 0, before), histogram(hint, offset, now));
+            assert_eq!(is_reset(&before, &now), expected, "{before:?} {now:?}");
+        };
+        check(&[1.0, 2.0], Unknown, 0, &[1.0, 2.0], false);
+        check(&[1.0, 2.0], Unknown, 0, &[1.0, 1.0, 5.0], true);
+        check(&[1.0, 2.0], Gauge, 0, &[0.0, 2.0], true);
+        check(&[1.0, 2.0], Unknown, 1, &[2.0], true);
+        check(&[0.0, 2.0], Unknown, 1, &[2.0], false);
+        check(&[1.0, 2.0], NotReset, 0, &[0.0], false);
+        check(&[1.0, 2.0], Reset, 0, &[1.0, 2.0], true);
+    }
+
+    #[test]
+    fn compares_what_is_around_buckets() {
+        let before = histogram(Unknown, 1, &[1.0, 2.0]);
+        let check = |change: fn(&mut FloatHistogram), expected| {
+            let mut now = before.clone();
+            change(&mut now);
+            assert_eq!(is_reset(&before, &now), expected, "{now:?}");
+        };
+        check(|it| it.count = 9.0, true);
+        check(|it| it.sum = -1.0, false);
+        check(|it| it.schema = 1, true);
+        check(|it| (it.schema, it.positive_buckets) = (-1, vec![3.0, 0.0]), false);
+        check(|it| it.zero_threshold = 0.5, false);
+        // It reaches into a bucket with observations.
+        check(|it| it.zero_threshold = 1.5, true);
+        check(|it| (it.zero_threshold, it.zero_count) = (2.0, 1.0), false);
+        check(|it| it.zero_threshold = 2.0, true);
+        check(|it| (it.schema, it.custom_values) = (-53, vec![1.0, 2.0]), true);
+    }
 }
