@@ -74,6 +74,7 @@ impl Settings {
                 threads: std::thread::available_parallelism().map_or(1, usize::from),
                 delayed_name_removal: features.has("promql-delayed-name-removal"),
                 type_and_unit_labels: features.has("type-and-unit-labels"),
+                start_timestamps: features.has("use-start-timestamps"),
                 parser: promql::Options {
                     experimental_functions: features.has("promql-experimental-functions"),
                     extended_range_selectors: features.has("promql-extended-range-selectors"),
@@ -188,7 +189,7 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 13] = [
+const FEATURES: [&str; 14] = [
     "exemplar-storage",
     "metadata-wal-records",
     "native-histograms",
@@ -201,6 +202,7 @@ const FEATURES: [&str; 13] = [
     "promql-binop-fill-modifiers",
     "promql-delayed-name-removal",
     "type-and-unit-labels",
+    "use-start-timestamps",
     "promql-duration-expr",
 ];
 
