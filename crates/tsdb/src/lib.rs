@@ -40,6 +40,7 @@
 //!
 //! Not here yet: out-of-order samples.
 
+pub mod agent;
 pub mod analyze;
 pub mod backfill;
 mod blocks;
