@@ -2,6 +2,7 @@
 
 use model::{Labels, Matcher};
 
+use crate::query::Mark;
 use crate::{Querier, ReadError, Samples, SelectHints, SeriesSet};
 
 /// A view over several views. Earlier ones win where two hold the same timestamp of a series.
@@ -149,17 +150,43 @@ fn join_tail<V: Clone>(st: &mut Vec<i64>, t: &mut Vec<i64>, v: &mut Vec<V>, from
         // A part without start times says nothing about them.
         st.resize(t.len(), 0);
     }
-    if from == 0 || from == t.len() || t[from - 1] < t[from] {
+    if 0 < from && from < t.len() && t[from] <= t[from - 1] {
+        sort_tail(st, t, v, 0);
+    }
+}
+
+/// Makes the times of `out` ascend from `mark` on, where samples were added in any order; of equal times the
+/// one added first stays. Start times may be missing at the end.
+pub fn sort_since(out: &mut Samples, mark: Mark) {
+    let Samples { st, t, v, histogram_st, histogram_t, histogram } = out;
+    for (st, t) in [(&mut *st, &*t), (&mut *histogram_st, &*histogram_t)] {
+        if !st.is_empty() {
+            st.resize(t.len(), 0);
+        }
+    }
+    sort_tail(st, t, v, mark.floats);
+    sort_tail(histogram_st, histogram_t, histogram, mark.histograms);
+}
+
+fn sort_tail<V: Clone>(st: &mut Vec<i64>, t: &mut Vec<i64>, v: &mut Vec<V>, from: usize) {
+    if t[from..].is_sorted_by(|a, b| a < b) {
         return;
     }
-    let mut order: Vec<usize> = (0..t.len()).collect();
+    let mut order: Vec<usize> = (from..t.len()).collect();
     order.sort_by_key(|at| t[*at]);
     order.dedup_by_key(|at| t[*at]);
     if !st.is_empty() {
-        *st = order.iter().map(|at| st[*at]).collect();
+        arrange(st, from, &order);
     }
-    *v = order.iter().map(|at| v[*at].clone()).collect();
-    *t = order.iter().map(|at| t[*at]).collect();
+    arrange(v, from, &order);
+    arrange(t, from, &order);
+}
+
+/// Replaces all entries from `from` on by those in `order`.
+fn arrange<V: Clone>(column: &mut Vec<V>, from: usize, order: &[usize]) {
+    let arranged: Vec<V> = order.iter().map(|at| column[*at].clone()).collect();
+    column.truncate(from);
+    column.extend(arranged);
 }
 
 #[cfg(test)]
@@ -174,5 +201,14 @@ mod tests {
         join_tail(&mut st, &mut t, &mut v, 3);
         assert_eq!((t, v), (vec![1, 2, 3, 5, 6], vec!["a1", "b2", "a3", "a5", "b6"]));
         assert_eq!(st, [0, 0, 2, 4, 0]);
+    }
+
+    #[test]
+    fn sorts_what_was_added_in_any_order() {
+        let mut t = vec![9, 1, 4, 3, 4, 2, 1];
+        let mut st = vec![0; 7];
+        let mut v = vec!["x9", "a1", "a4", "b3", "b4", "c2", "c1"];
+        sort_tail(&mut st, &mut t, &mut v, 1);
+        assert_eq!((t, v), (vec![9, 1, 2, 3, 4], vec!["x9", "a1", "c2", "b3", "a4"]));
     }
 }

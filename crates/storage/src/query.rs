@@ -226,8 +226,8 @@ impl Samples {
 /// A position in the columns of [`Samples`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    floats: usize,
-    histograms: usize,
+    pub(crate) floats: usize,
+    pub(crate) histograms: usize,
 }
 
 /// Why stored data could not be read.

@@ -1,5 +1,7 @@
 //! The blocks of a database: finding them, writing and merging them, letting them go.
 
+mod aligned;
+
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
@@ -13,7 +15,7 @@ use stdx::Directory;
 
 use crate::compact::{compact, write_block_counting};
 use crate::db::Inner;
-use crate::head::HeadRange;
+use crate::head::{HeadRange, What};
 use crate::metrics::Metrics;
 use crate::plan::{is_overlapping, plan, ranges};
 use crate::quarantine::{self, Quarantined};
@@ -179,6 +181,7 @@ impl Inner {
         }
         if is_cut {
             self.head.truncate_log(self.head.time_range().0);
+            self.compact_late()?;
         }
         self.compact_blocks()
     }
@@ -195,7 +198,7 @@ impl Inner {
         meta.compaction.level = 1;
         meta.compaction.sources = vec![ulid];
         let start = self.clock.monotonic();
-        let source = HeadRange::new(&self.head, mint, maxt - 1);
+        let source = HeadRange::new(&self.head, What::InOrder, mint, maxt - 1);
         let written = self.write_first(meta, Box::new(source))?;
         if let Some(meta) = written {
             let seconds = (self.clock.monotonic() - start).as_secs_f64();
@@ -228,11 +231,20 @@ impl Inner {
         done
     }
 
+    /// The blocks that may be merged. One of out-of-order samples is not while the log has others of its time:
+    /// merged with one that was cut in order, it would say at the next start that the log is not needed there.
+    fn mergeable(&self) -> Vec<Meta> {
+        let cut = self.head.min_valid();
+        let blocks = self.blocks();
+        let metas = blocks.iter().map(|it| it.meta());
+        metas.filter(|it| !it.has_hint(HINT_OUT_OF_ORDER) || it.maxt <= cut).cloned().collect()
+    }
+
     /// Merges blocks until there is nothing to merge, or the head is due again.
     fn compact_blocks(&self) -> Result<(), Error> {
         let ranges = ranges(self.options.block_range_min_ms, self.options.block_range_max_ms);
         while !self.is_stopping() && !self.head.is_compactable() {
-            let metas: Vec<Meta> = self.blocks().iter().map(|it| it.meta().clone()).collect();
+            let metas = self.mergeable();
             let parents = plan(&metas, &ranges);
             if parents.is_empty() {
                 return Ok(());

@@ -135,6 +135,12 @@ impl Db {
         self.inner.storage_status()
     }
 
+    /// Changes how late a sample may come, in milliseconds: see [`Options::out_of_order_window_ms`]. What came
+    /// before stays, and still becomes blocks.
+    pub fn set_out_of_order_window(&self, window_ms: i64) {
+        self.inner.head.out_of_order.set_window_ms(window_ms);
+    }
+
     /// Changes how many exemplars are held in memory; the newest stay.
     pub fn set_exemplars_max(&self, n: usize) {
         self.inner.head.exemplars.resize(n);
@@ -329,7 +335,7 @@ impl Inner {
 
     pub(crate) fn mint(&self) -> i64 {
         let in_blocks = self.blocks().iter().map(|it| it.meta().mint).min().unwrap_or(i64::MAX);
-        in_blocks.min(self.head.time_range().0)
+        in_blocks.min(self.head.time_range().0).min(self.head.out_of_order.time_range().0)
     }
 }
 

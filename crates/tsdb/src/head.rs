@@ -3,11 +3,12 @@
 //! - [`series`]: records of series in pages; [`index`]: [`pairs`], their [`postings`], and series by labels.
 //! - [`appender`]: one [`batch`]: checked when appended, logged and [applied](apply) at commit.
 //! - [`chunk_files`]: finished chunks, mapped.
+//! - [`out_of_order`]: samples that come late.
 //! - [`querier`], [`select`]: reading; [`isolation`]: what a reader may see.
 //! - [`deletion`]: what is deleted, in memory and in the log.
 //! - [`replay`]: the head as the files describe it; [`truncate`]: giving up what a block holds.
 //!
-//! Locks, in the order in which they may be taken: log; index; list of pages; a page; chunk files.
+//! Locks, in the order in which they may be taken: log; log of late samples; index; list of pages; a page; chunk files.
 //! The gate of [`isolation`] comes before the pages.
 
 mod any;
@@ -21,6 +22,7 @@ mod index;
 mod isolation;
 mod metadata;
 mod open;
+mod out_of_order;
 mod pairs;
 mod postings;
 mod querier;
@@ -44,7 +46,8 @@ use crate::metrics::Metrics;
 use crate::sync::{lock, read};
 
 pub(crate) use appender::HeadAppender;
-pub(crate) use block_source::HeadRange;
+pub(crate) use block_source::{HeadRange, What};
+pub(crate) use out_of_order::LateCut;
 pub(crate) use querier::HeadQuerier;
 pub(crate) use replay::{Replayed, Setup};
 
@@ -70,6 +73,7 @@ pub(crate) struct Head {
     unlogged: Mutex<Vec<Vec<u8>>>,
     chunk_files: chunk_files::ChunkFiles,
     deletions: deletion::Deletions,
+    pub(crate) out_of_order: out_of_order::OutOfOrder,
     isolation: Arc<isolation::Isolation>,
     /// Time of the oldest sample, or what is left of it after truncation; `i64::MAX` without any.
     mint: AtomicI64,
@@ -95,6 +99,7 @@ pub(crate) struct Head {
 }
 
 use index::Index;
+use out_of_order::WBL_FOLDER;
 
 impl Head {
     /// Opens a batch.
@@ -111,6 +116,11 @@ impl Head {
     pub(crate) fn is_compactable(&self) -> bool {
         let (mint, maxt) = self.time_range();
         mint <= maxt && self.chunk_range_ms.saturating_mul(3) / 2 < maxt.saturating_sub(mint)
+    }
+
+    /// Blocks hold what is older, or will at the end of a cut.
+    pub(crate) fn min_valid(&self) -> i64 {
+        self.min_valid.load(SeqCst)
     }
 
     /// Older samples are refused.
@@ -139,14 +149,22 @@ impl Head {
 
     /// Bytes on disk of the log and of finished chunks.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        self.wal_bytes() + self.chunk_files.size()
+        self.wal_bytes() + self.wbl_bytes() + self.chunk_files.size()
     }
 
     /// Bytes on disk of the log, checkpoints included.
     pub(crate) fn wal_bytes(&self) -> u64 {
-        let folder = PathBuf::from(WAL_FOLDER);
+        self.folder_bytes(WAL_FOLDER)
+    }
+
+    /// Bytes on disk of the log of out-of-order samples.
+    pub(crate) fn wbl_bytes(&self) -> u64 {
+        self.folder_bytes(WBL_FOLDER)
+    }
+
+    fn folder_bytes(&self, folder: &str) -> u64 {
         let mut total = 0;
-        let mut open = vec![folder];
+        let mut open = vec![PathBuf::from(folder)];
         while let Some(folder) = open.pop() {
             for entry in self.directory.list(&folder).unwrap_or_default() {
                 total += entry.size;
@@ -172,7 +190,7 @@ impl Head {
         let closed = writer.close().map_err(|error| error.to_string());
         let chunks =
             self.chunk_files.close().map_err(|error| format!("close head chunk files: {error}"));
-        logged.and(closed).and(chunks)
+        logged.and(closed).and(self.close_late_log()).and(chunks)
     }
 
     /// Syncs files that are finished. To be called now and then.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Appender ─commit▶ wal::Writer ▶ head (pages of series ▸ open chunks) ─full▶ chunks_head
+//!                                 late samples: beside the series ─full▶ chunks_head; wal::Writer (wbl)
 //! maintenance, each minute: head ▶ block (source ▸ compact) ▶ merged blocks (plan ▸ compact) ▶ retention
 //! Querier ◀merge─ blocks, head
 //! ```
@@ -38,7 +39,7 @@
 //!
 //! An open chunk of histograms, or of floats with start times, is boxed behind the same record.
 //!
-//! Not here yet: out-of-order samples.
+//! Samples that come late take nothing of the above from other series: see `head/out_of_order.rs`.
 
 pub mod agent;
 pub mod analyze;

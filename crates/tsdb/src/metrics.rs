@@ -4,7 +4,7 @@ mod blocks;
 
 use std::sync::Arc;
 
-use client::{Counter, Gauge, Registry, Summary};
+use client::{Counter, Gauge, Histogram, Registry, Summary};
 
 use crate::db::Inner;
 pub(crate) use blocks::BlockMetrics;
@@ -17,6 +17,11 @@ pub(crate) struct Metrics {
     pub(crate) samples_appended: [Arc<Counter>; 2],
     pub(crate) out_of_order: [Arc<Counter>; 2],
     pub(crate) out_of_bound: [Arc<Counter>; 2],
+    pub(crate) too_old: [Arc<Counter>; 2],
+    pub(crate) late_appended: [Arc<Counter>; 2],
+    pub(crate) seconds_late: Option<Arc<Histogram>>,
+    /// Of the log of out-of-order samples.
+    pub(crate) wbl: wal::Metrics,
     pub(crate) series_created: Arc<Counter>,
     pub(crate) series_removed: Arc<Counter>,
     pub(crate) chunks_created: Arc<Counter>,
@@ -36,12 +41,16 @@ pub(crate) struct Metrics {
     pub(crate) unknown_series: Arc<Counter>,
     pub(crate) unknown_samples: [Arc<Counter>; 2],
     pub(crate) unknown_tombstones: Arc<Counter>,
+    pub(crate) unknown_late_samples: Arc<Counter>,
     pub(crate) replay_seconds: Arc<Gauge>,
     pub(crate) blocks: BlockMetrics,
     pub(crate) clean_start: Arc<Gauge>,
     pub(crate) gc_seconds: Option<Arc<Summary>>,
     pub(crate) wal_truncate_seconds: Option<Arc<Summary>>,
 }
+
+/// Ten minutes to twelve hours.
+const SECONDS_LATE: &[f64] = &[600.0, 1800.0, 3600.0, 7200.0, 10800.0, 21600.0, 43200.0];
 
 impl Metrics {
     /// Registers all of them.
@@ -66,6 +75,20 @@ impl Metrics {
                 "prometheus_tsdb_out_of_bound_samples_total",
                 "Total number of out of bound samples ingestion failed attempts with out of order support disabled.",
             ),
+            too_old: by_kind(
+                "prometheus_tsdb_too_old_samples_total",
+                "Total number of out of order samples ingestion failed attempts with out of support enabled, but sample outside of time window.",
+            ),
+            late_appended: by_kind(
+                "prometheus_tsdb_head_out_of_order_samples_appended_total",
+                "Total number of appended out of order samples.",
+            ),
+            seconds_late: Some(registry.histogram(
+                "prometheus_tsdb_sample_ooo_delta",
+                "Delta in seconds by which a sample is considered out of order (reported regardless of OOO time window and whether sample is accepted or not).",
+                SECONDS_LATE,
+            )),
+            wbl: wal::Metrics::register_out_of_order(registry),
             series_created: counter("prometheus_tsdb_head_series_created_total", "Total number of series created in the head"),
             series_removed: counter("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head"),
             chunks_created: counter("prometheus_tsdb_head_chunks_created_total", "Total number of chunks created in the head"),
@@ -107,6 +130,7 @@ impl Metrics {
             unknown_series: unknown.get(&["series"]),
             unknown_samples: ["samples", "histograms"].map(|kind| unknown.get(&[kind])),
             unknown_tombstones: unknown.get(&["tombstones"]),
+            unknown_late_samples: unknown_late_samples(registry),
             replay_seconds: registry.gauge(
                 "prometheus_tsdb_data_replay_duration_seconds",
                 "Time taken to replay the data on disk.",
@@ -128,6 +152,12 @@ impl Metrics {
             )),
         }
     }
+}
+
+fn unknown_late_samples(registry: &Registry) -> Arc<Counter> {
+    let name = "prometheus_tsdb_wbl_replay_unknown_refs_total";
+    let help = "Total number of unknown series references encountered during WBL replay.";
+    registry.counters(name, help, &["type"]).get(&["samples"])
 }
 
 /// Registers the numbers that are looked up when asked for. They end with the database.

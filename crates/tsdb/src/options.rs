@@ -26,6 +26,9 @@ pub struct Options {
     pub wal_compression: wal::Compression,
     /// Size at which a chunk file of a block ends.
     pub block_segment_bytes: u64,
+    /// How late a sample may come, when its series has newer ones, in milliseconds behind the newest of all;
+    /// 0 takes none.
+    pub out_of_order_window_ms: i64,
     /// Bytes that the process may take; near it new series are refused. 0 is no limit.
     pub memory_limit_bytes: u64,
     /// How many exemplars are held in memory; 0 keeps none.
@@ -56,6 +59,7 @@ impl Default for Options {
             wal_segment_bytes: wal::SEGMENT_BYTES_DEFAULT,
             wal_compression: wal::Compression::Snappy,
             block_segment_bytes: 512 << 20,
+            out_of_order_window_ms: 0,
             memory_limit_bytes: 0,
             exemplars_max: 0,
             store_starts: false,

@@ -7,12 +7,13 @@ use stdx::Subdirectory;
 
 use crate::compact::write_block;
 use crate::db::Inner;
-use crate::head::HeadRange;
+use crate::head::{HeadRange, What};
+use crate::source::SeriesSource;
 use crate::{AdminError, Db};
 
 impl Db {
     /// Makes a data directory of its own in `folder`, below the database's: the blocks by hard links and, if
-    /// `with_head`, what the head has in order as one block more.
+    /// `with_head`, what the head has as one block more.
     ///
     /// # Errors
     /// If the disk refuses or cannot link. What is there then is to be removed.
@@ -39,6 +40,8 @@ impl Inner {
 
     fn write_head_into(&self, folder: &Path) -> Result<(), AdminError> {
         let (mint, maxt) = self.head.time_range();
+        let (late_mint, late_maxt) = self.head.out_of_order.time_range();
+        let (mint, maxt) = (mint.min(late_mint), maxt.max(late_maxt));
         if maxt < mint {
             return Ok(());
         }
@@ -47,9 +50,12 @@ impl Inner {
         meta.compaction.level = 1;
         meta.compaction.sources = vec![ulid];
         let directory = Subdirectory::new(self.directory.as_ref(), folder);
-        let source = HeadRange::new(&self.head, mint, maxt);
+        let source = |what| -> Box<dyn SeriesSource> {
+            Box::new(HeadRange::new(&self.head, what, mint, maxt))
+        };
+        let mut sources = [source(What::InOrder), source(What::Late(None))];
         let segment_bytes = self.options.block_segment_bytes;
-        write_block(&directory, meta, segment_bytes, &mut [Box::new(source)])?;
+        write_block(&directory, meta, segment_bytes, &mut sources)?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use model::{CounterResetHint, FloatHistogram, Histogram, Labels, SeriesRef};
 use storage::{AnySample, AnyValue, AppendError};
 
 use super::appender::{HeadAppender, admit};
+use super::open::Open;
 use super::series::page_of;
 use crate::sync::lock;
 
@@ -19,13 +20,10 @@ impl HeadAppender {
             return self.take(series, sample.t, v);
         }
         let page = self.find_page(page_of(series))?;
-        match admit(&mut lock(&page), series, sample.t, |open| open.refuse_other(sample.value)) {
-            Ok(true) => self.batch.push_other(series, self.head.owned(sample)),
-            Ok(false) => {}
-            Err(error) => {
-                self.n_refused.count(&error, is_histogram(sample.value));
-                return Err(error);
-            }
+        let twice = |open: &Open| open.refuse_other(sample.value);
+        let admitted = admit(&mut lock(&page), (series, sample.t), self.admission, twice);
+        if self.judge(admitted, sample.t, is_histogram(sample.value))? {
+            self.batch.push_other(series, self.head.owned(sample));
         }
         Ok(())
     }
@@ -50,7 +48,7 @@ impl HeadAppender {
         if sample.t <= sample.st {
             return Err(AppendError::StartNotBeforeSample);
         }
-        if sample.st < self.min_valid {
+        if sample.st < self.admission.min_valid {
             return Err(AppendError::OutOfBounds);
         }
         let zero = Zero::of(sample.value);

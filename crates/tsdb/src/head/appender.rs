@@ -13,6 +13,7 @@ use super::Head;
 use super::batch::{Batch, Other};
 use super::index::{Index, Key};
 use super::open::Open;
+use super::out_of_order::Admission;
 use super::series::{Page, for_each_page, page_of};
 use crate::sync::{lock, read, write};
 
@@ -36,8 +37,7 @@ pub(crate) struct HeadAppender {
     /// Its number among the open ones.
     number: u64,
     pub(super) batch: Batch,
-    /// Older samples are refused.
-    pub(super) min_valid: i64,
+    pub(super) admission: Admission,
     /// The page of the series appended to last.
     page: Option<(u64, Arc<Mutex<Page>>)>,
     pub(super) n_refused: Refused,
@@ -48,6 +48,7 @@ pub(crate) struct HeadAppender {
 pub(super) struct Refused {
     out_of_order: [u64; 2],
     out_of_bounds: [u64; 2],
+    too_old: [u64; 2],
 }
 
 impl Refused {
@@ -55,6 +56,7 @@ impl Refused {
         let counts = match error {
             AppendError::OutOfOrder => &mut self.out_of_order,
             AppendError::OutOfBounds => &mut self.out_of_bounds,
+            AppendError::TooOld => &mut self.too_old,
             _ => return,
         };
         counts[usize::from(is_histogram)] += 1;
@@ -66,7 +68,8 @@ impl HeadAppender {
         head.metrics.active_appenders.add(1.0);
         let batch = lock(&head.pool).pop().unwrap_or_default();
         let (number, min_valid) = head.open_appenders.open(|| head.min_appendable());
-        Self { head, number, batch, min_valid, page: None, n_refused: Refused::default() }
+        let admission = head.admission(min_valid);
+        Self { head, number, batch, admission, page: None, n_refused: Refused::default() }
     }
 
     /// Takes a float if its series is known and it may go there.
@@ -80,27 +83,48 @@ impl HeadAppender {
         }
         let (_, page) = self.page.as_ref().expect("set above");
         let twice = |open: &Open| open.refuse_other(AnyValue::Float(v));
-        match admit(&mut lock(page), series, t, twice) {
-            Ok(true) => self.batch.push_float(series, t, v),
-            Ok(false) => {}
-            Err(error) => {
-                self.n_refused.count(&error, false);
-                return Err(error);
-            }
+        let admitted = admit(&mut lock(page), (series, t), self.admission, twice);
+        if self.judge(admitted, t, false)? {
+            self.batch.push_float(series, t, v);
         }
         Ok(())
+    }
+
+    /// Counts what was refused and what is late; false if the sample is there already.
+    pub(super) fn judge(
+        &mut self,
+        admitted: Result<Admitted, AppendError>,
+        t: i64,
+        is_histogram: bool,
+    ) -> Result<bool, AppendError> {
+        match admitted {
+            Ok(Admitted::InOrder) => return Ok(true),
+            Ok(Admitted::Known) => return Ok(false),
+            Ok(Admitted::Late) => {}
+            Err(ref error) => self.n_refused.count(error, is_histogram),
+        }
+        let is_late = matches!(
+            admitted,
+            Ok(_) | Err(AppendError::TooOld | AppendError::OutOfBounds | AppendError::OutOfOrder)
+        );
+        if is_late && let Some(seconds) = &self.head.metrics.seconds_late {
+            seconds.observe(self.admission.seconds_late(t));
+        }
+        admitted.map(|_| true)
     }
 
     pub(super) fn find_page(&self, number: u64) -> Result<Arc<Mutex<Page>>, AppendError> {
         self.head.pages.find(number).ok_or(AppendError::UnknownSeries)
     }
 
+    /// Refuses what is too old for any series, before one is made for it.
     pub(super) fn in_bounds(&mut self, t: i64, is_histogram: bool) -> Result<(), AppendError> {
-        if t < self.min_valid {
-            self.n_refused.count(&AppendError::OutOfBounds, is_histogram);
-            return Err(AppendError::OutOfBounds);
+        match self.admission.refuse_late(t) {
+            Some(error) if t < self.admission.min_valid => {
+                self.judge(Err(error), t, is_histogram).map(drop)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn give_up(&mut self) {
@@ -196,9 +220,9 @@ impl Appender for HeadAppender {
         for (series, it) in &self.batch.exemplars {
             self.head.exemplars.add(series, &it.labels, (it.t, it.v));
         }
-        self.head.apply(&self.batch);
+        let late = self.head.apply(&self.batch, self.admission);
         self.batch.clear();
-        Ok(())
+        self.head.log_late(late).map_err(CommitError)
     }
 
     fn rollback(self: Box<Self>) {}
@@ -212,6 +236,7 @@ impl Drop for HeadAppender {
         for kind in 0..2 {
             metrics.out_of_order[kind].add(self.n_refused.out_of_order[kind]);
             metrics.out_of_bound[kind].add(self.n_refused.out_of_bounds[kind]);
+            metrics.too_old[kind].add(self.n_refused.too_old[kind]);
         }
         metrics.active_appenders.add(-1.0);
         let mut pool = lock(&self.head.pool);
@@ -332,30 +357,43 @@ impl Head {
     }
 }
 
-/// Says whether a sample may be taken; `false` if it is there already. `twice` judges one at the time of the
-/// last sample.
+/// What a sample is to its series.
+pub(super) enum Admitted {
+    InOrder,
+    /// Older than the newest, and to be kept beside the others.
+    Late,
+    /// The newest, which is there already.
+    Known,
+}
+
+/// Says whether a sample may be taken. `twice` judges one at the time of the last sample.
 pub(super) fn admit(
     page: &mut Page,
-    at: u64,
-    t: i64,
+    (at, t): (u64, i64),
+    admission: Admission,
     twice: impl FnOnce(&Open) -> Result<(), AppendError>,
-) -> Result<bool, AppendError> {
-    if page.is_before(t) && page.has(at) {
+) -> Result<Admitted, AppendError> {
+    let is_valid = admission.min_valid <= t;
+    if is_valid && page.is_before(t) && page.has(at) {
         // The common case, without a look at the record, which is far away.
         page.set_pending(at, true);
-        return Ok(true);
+        return Ok(Admitted::InOrder);
     }
     let series = page.get(at).ok_or(AppendError::UnknownSeries)?;
-    match &series.open {
-        Some(open) if open.last_t() < t => {}
-        Some(open) if open.last_t() == t => return twice(open).map(|()| false),
-        Some(_) => return Err(AppendError::OutOfOrder),
-        None => {
-            if page.last_t(series).is_some_and(|last| t <= last) {
-                return Err(AppendError::OutOfOrder);
-            }
-        }
+    let last = page.last_t(series);
+    if is_valid && last.is_none_or(|last| last < t) {
+        page.set_pending(at, true);
+        return Ok(Admitted::InOrder);
+    }
+    if is_valid
+        && last == Some(t)
+        && let Some(open) = &series.open
+    {
+        return twice(open).map(|()| Admitted::Known);
+    }
+    if let Some(error) = admission.refuse_late(t) {
+        return Err(error);
     }
     page.set_pending(at, true);
-    Ok(true)
+    Ok(Admitted::Late)
 }

@@ -11,6 +11,7 @@ use super::Head;
 use super::batch::{Batch, Other, Part};
 use super::isolation::Applying;
 use super::open::{Open, Rare, StaleHistogram};
+use super::out_of_order::{Admission, LateRecords, LateSample};
 use super::series::{Finished, Page, Series, for_each_run};
 
 /// Samples whose series are fetched into the cache together.
@@ -25,11 +26,22 @@ pub(super) struct Applied {
     pub(super) n_chunks: u64,
     pub(super) mint: i64,
     pub(super) maxt: i64,
+    /// Out-of-order samples that were taken.
+    pub(super) late: LateRecords,
+    n_late_taken: [u64; 2],
 }
 
 impl Default for Applied {
     fn default() -> Self {
-        Self { n: [0; 2], n_late: [0; 2], n_chunks: 0, mint: i64::MAX, maxt: i64::MIN }
+        Self {
+            n: [0; 2],
+            n_late: [0; 2],
+            n_chunks: 0,
+            mint: i64::MAX,
+            maxt: i64::MIN,
+            late: LateRecords::default(),
+            n_late_taken: [0; 2],
+        }
     }
 }
 
@@ -57,23 +69,25 @@ pub(super) enum Pushed {
 }
 
 impl Head {
-    /// Makes logged samples visible.
-    pub(super) fn apply(&self, batch: &Batch) {
+    /// Makes logged samples visible. Returns those that are out of order, still to be logged as such.
+    pub(super) fn apply(&self, batch: &Batch, admission: Admission) -> LateRecords {
         let applying = self.isolation.apply();
         let mut applied = Applied::default();
         for part in batch.parts() {
-            self.apply_part(part, &applying, &mut applied);
+            self.apply_part(part, (&applying, admission), &mut applied);
         }
         drop(applying);
         self.widen(applied.mint, applied.maxt);
         for kind in 0..2 {
             self.metrics.samples_appended[kind].add(applied.n[kind]);
             self.metrics.out_of_order[kind].add(applied.n_late[kind]);
+            self.metrics.late_appended[kind].add(applied.n_late_taken[kind]);
         }
         self.metrics.chunks_created.add(applied.n_chunks);
+        applied.late
     }
 
-    fn apply_part(&self, part: &Part, applying: &Applying<'_>, applied: &mut Applied) {
+    fn apply_part(&self, part: &Part, how: (&Applying<'_>, Admission), applied: &mut Applied) {
         let Part { samples, others, .. } = part;
         for_each_run(
             &self.pages,
@@ -83,10 +97,13 @@ impl Head {
                 for some in run.chunks(TOUCHED_TOGETHER) {
                     page.touch(some.iter().map(|it| it.series.0));
                     for it in some {
-                        mark_tail(page, it.series.0, applying);
-                        let pushed = self.push_sample(page, it, applied);
-                        applied.count(false, it.t, pushed);
-                        unmark_late(page, it.series.0, pushed);
+                        let push = |page: &mut Page, applied: &mut Applied| {
+                            self.push_sample(page, it, applied)
+                        };
+                        if !store((page, it.series.0, it.t), how, false, applied, push) {
+                            let late = LateSample::float(it.t, it.v);
+                            self.store_if_late(page, it.series.0, late, how.1, applied);
+                        }
                     }
                 }
             },
@@ -97,13 +114,37 @@ impl Head {
             |it| it.series,
             |page, run| {
                 for Other { series, sample } in run {
-                    mark_tail(page, *series, applying);
-                    let pushed = self.push_other(page, *series, sample, applied);
-                    applied.count(!matches!(sample.value, Value::Float(_)), sample.t, pushed);
-                    unmark_late(page, *series, pushed);
+                    let push = |page: &mut Page, applied: &mut Applied| {
+                        self.push_other(page, *series, sample, applied)
+                    };
+                    let is_histogram = !matches!(sample.value, Value::Float(_));
+                    if !store((page, *series, sample.t), how, is_histogram, applied, push) {
+                        let late = LateSample::from(sample);
+                        self.store_if_late(page, *series, late, how.1, applied);
+                    }
                 }
             },
         );
+    }
+
+    /// Keeps a sample that is not in order, if it is late by no more than is allowed. Else another batch was
+    /// faster: this one is in the log, and replay will leave it out too.
+    fn store_if_late(
+        &self,
+        page: &mut Page,
+        series: u64,
+        sample: LateSample,
+        admission: Admission,
+        applied: &mut Applied,
+    ) {
+        let kind = usize::from(sample.is_histogram());
+        let is_there = page.get(series).is_none_or(|it| page.last_t(it) == Some(sample.t));
+        let is_taken = !is_there
+            && admission.refuse_late(sample.t).is_none()
+            && self.store_late(page, series, sample, &mut applied.late);
+        let counts = if is_taken { &mut applied.n } else { &mut applied.n_late };
+        counts[kind] += 1;
+        applied.n_late_taken[kind] += u64::from(is_taken);
     }
 
     /// Appends a float without a start time to its series.
@@ -293,6 +334,28 @@ impl Head {
     }
 }
 
+/// Stores a sample in order with `push`; false if it is not in order.
+#[inline]
+fn store(
+    (page, series, t): (&mut Page, u64, i64),
+    (applying, admission): (&Applying<'_>, Admission),
+    is_histogram: bool,
+    applied: &mut Applied,
+    push: impl FnOnce(&mut Page, &mut Applied) -> Pushed,
+) -> bool {
+    if t < admission.min_valid {
+        page.set_pending(series, false);
+        return false;
+    }
+    mark_tail(page, series, applying);
+    let pushed = push(page, applied);
+    unmark_late(page, series, pushed);
+    if pushed == Pushed::Stored {
+        applied.count(is_histogram, t, pushed);
+    }
+    pushed == Pushed::Stored
+}
+
 /// Notes that a sample of this commit follows: views that were opened before must not see it.
 fn mark_tail(page: &mut Page, series: u64, applying: &Applying<'_>) {
     page.set_pending(series, false);
@@ -306,8 +369,7 @@ fn mark_tail(page: &mut Page, series: u64, applying: &Applying<'_>) {
     };
 }
 
-/// Takes [`mark_tail`] back where another batch was faster: the sample is in the log, and replay will
-/// leave it out too.
+/// Takes [`mark_tail`] back where the sample is not in order.
 fn unmark_late(page: &mut Page, series: u64, pushed: Pushed) {
     if pushed == Pushed::Late
         && let Some(series) = page.get_mut(series)

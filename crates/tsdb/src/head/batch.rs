@@ -106,13 +106,7 @@ impl Batch {
             metadata.iter().for_each(|(it, what)| record::put_metadata(record, *it, what));
         }
         for part in earlier.iter().chain([&*part]) {
-            if !part.samples.is_empty() {
-                record::put_samples(records.next(), part.samples.iter().copied());
-            }
-            if part.others.is_empty() {
-                continue;
-            }
-            if with_starts { part.encode_with_starts(records) } else { part.encode(records) }
+            part.put(with_starts, records);
         }
         if !exemplars.is_empty() {
             record::put_exemplars(records.next(), exemplars.iter().map(|(_, it)| it));
@@ -126,6 +120,24 @@ impl Batch {
 }
 
 impl Part {
+    /// Its records, in the order of the log.
+    pub(super) fn records(&self, with_starts: bool) -> Vec<Vec<u8>> {
+        let mut records = Records::default();
+        self.put(with_starts, &mut records);
+        records.all.retain(|it| !it.is_empty());
+        records.all
+    }
+
+    fn put(&self, with_starts: bool, records: &mut Records) {
+        if !self.samples.is_empty() {
+            record::put_samples(records.next(), self.samples.iter().copied());
+        }
+        if self.others.is_empty() {
+            return;
+        }
+        if with_starts { self.encode_with_starts(records) } else { self.encode(records) }
+    }
+
     fn encode(&self, records: &mut Records) {
         let (exponential, custom) = records.next_two();
         record::put_histograms(exponential, custom, self.histograms());

@@ -9,7 +9,7 @@ use block::Error;
 use super::index::pairs_of;
 use super::pairs::PairId;
 use super::series::{for_each_page, page_of};
-use super::{Head, isolation};
+use super::{Head, LateCut, isolation};
 use crate::source::{SeriesSource, SourceSeries};
 use crate::sync::{lock, read};
 
@@ -25,16 +25,45 @@ pub(crate) struct HeadRange<'a> {
     ends: Vec<usize>,
     /// For each pair number, the positions of its name and its value.
     symbols: Vec<(u32, u32)>,
+    what: What<'a>,
     /// Series to come.
     series: std::vec::IntoIter<u64>,
 }
 
+/// Which samples go into the block.
+#[derive(Clone, Copy)]
+pub(crate) enum What<'a> {
+    /// Those in order, of all series.
+    InOrder,
+    /// Those out of order; if a cut is named, those that belong to it.
+    Late(Option<&'a LateCut>),
+}
+
 impl<'a> HeadRange<'a> {
     /// Ranks and sorts what the head holds now. No chunk is read yet.
-    pub(crate) fn new(head: &'a Head, mint: i64, maxt: i64) -> Self {
+    pub(crate) fn new(head: &'a Head, what: What<'a>, mint: i64, maxt: i64) -> Self {
         let (text, ends, symbols, ranks) = rank_pairs(head);
-        let series = sorted_series(head, mint, &ranks);
-        Self { head, mint, maxt, text, ends, symbols, series: series.into_iter() }
+        let series = sorted_series(head, candidates(head, what, mint, maxt), &ranks).into_iter();
+        Self { head, mint, maxt, text, ends, symbols, what, series }
+    }
+
+    fn push_late(
+        &self,
+        series: u64,
+        cut: Option<&LateCut>,
+        out: &mut SourceSeries,
+    ) -> Result<(), Error> {
+        let Some(late) = self.head.late(series, self.mint, self.maxt) else { return Ok(()) };
+        for it in late.mapped.iter().filter(|it| cut.is_none_or(|cut| cut.has(it.at))) {
+            let bytes = self.head.chunk_files.read(it.at).map_err(corrupt)?;
+            out.push_chunk(it.mint, it.maxt, bytes.data());
+        }
+        if cut.is_none() {
+            for it in late.open_chunks() {
+                out.push_chunk(it.mint, it.maxt, it.chunk.as_data());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -54,6 +83,10 @@ impl SeriesSource for HeadRange<'_> {
         }
         if let Some(deleted) = self.head.deletions.get(series) {
             deleted.as_slice().iter().for_each(|it| out.deleted.add(*it));
+        }
+        if let What::Late(cut) = self.what {
+            self.push_late(series, cut, out)?;
+            return Ok(true);
         }
         let no_view: Option<&isolation::View> = None;
         let Some(chunks) = self.head.chunks(series, self.mint, self.maxt, no_view) else {
@@ -115,16 +148,25 @@ fn rank_pairs(head: &Head) -> (Vec<u8>, Vec<usize>, Vec<(u32, u32)>, Vec<u32>) {
     (text, ends.collect(), symbols, ranks)
 }
 
-/// The series with samples from `mint` on, sorted by the ranks of their labels.
-fn sorted_series(head: &Head, mint: i64, ranks: &[u32]) -> Vec<u64> {
+/// The series that may have samples in `mint..=maxt`, ascending.
+fn candidates(head: &Head, what: What<'_>, mint: i64, maxt: i64) -> Vec<u64> {
     let mut all: Vec<u64> = Vec::new();
     for (n, page) in head.pages.all() {
         let page = lock(&page);
-        let in_range = |it: &u64| {
-            page.get(*it).and_then(|record| page.last_t(record)).is_some_and(|last| mint <= last)
+        let in_range = |it: &u64| match what {
+            What::Late(_) => page.late.overlaps(*it, mint, maxt),
+            _ => page
+                .get(*it)
+                .and_then(|record| page.last_t(record))
+                .is_some_and(|last| mint <= last),
         };
         all.extend(page.refs(n).filter(in_range));
     }
+    all
+}
+
+/// Sorts series by the ranks of their labels.
+fn sorted_series(head: &Head, all: Vec<u64>, ranks: &[u32]) -> Vec<u64> {
     // The ranks of all series back to back, and where those of each start.
     let (mut flat, mut starts): (Vec<u32>, Vec<usize>) =
         (Vec::new(), Vec::with_capacity(all.len() + 1));

@@ -149,6 +149,29 @@ impl ChunkFiles {
         times: (i64, i64),
         chunk: ChunkData<'_>,
     ) -> io::Result<ChunkAt> {
+        self.write_marked(series, times, chunk, 0)
+    }
+
+    /// As [`ChunkFiles::write`], for a chunk of out-of-order samples.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn write_late(
+        &self,
+        series: u64,
+        times: (i64, i64),
+        chunk: ChunkData<'_>,
+    ) -> io::Result<ChunkAt> {
+        self.write_marked(series, times, chunk, OUT_OF_ORDER)
+    }
+
+    fn write_marked(
+        &self,
+        series: u64,
+        times: (i64, i64),
+        chunk: ChunkData<'_>,
+        mark: u8,
+    ) -> io::Result<ChunkAt> {
         let mut state = lock(&self.state);
         let need = FIXED_BYTES + 10 + chunk.data.len() + 4;
         if state.writing.as_ref().is_some_and(|it| FILE_BYTES_MAX < it.end() + need) {
@@ -162,7 +185,7 @@ impl ChunkFiles {
             writing.flush()?;
         }
         let at = ChunkAt { file: writing.n, offset: offset(writing.end()) };
-        put_entry(&mut writing.buffer, series, times, chunk);
+        put_entry(&mut writing.buffer, series, times, chunk, mark);
         if BUFFER_BYTES < writing.buffer.len() {
             // If the disk refuses, the buffer keeps it for the next attempt.
             let _ = writing.flush();
@@ -416,12 +439,18 @@ fn offset(at: usize) -> u32 {
     u32::try_from(at).expect("files end at 128 MiB")
 }
 
-fn put_entry(out: &mut Vec<u8>, series: u64, (mint, maxt): (i64, i64), chunk: ChunkData<'_>) {
+fn put_entry(
+    out: &mut Vec<u8>,
+    series: u64,
+    (mint, maxt): (i64, i64),
+    chunk: ChunkData<'_>,
+    mark: u8,
+) {
     let start = out.len();
     out.extend_from_slice(&series.to_be_bytes());
     out.extend_from_slice(&mint.to_be_bytes());
     out.extend_from_slice(&maxt.to_be_bytes());
-    out.push(chunk.encoding.byte());
+    out.push(chunk.encoding.byte() | mark);
     put_u64(out, chunk.data.len() as u64);
     out.extend_from_slice(chunk.data);
     let crc = crc32c::crc32c(&out[start..]);

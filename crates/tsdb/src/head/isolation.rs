@@ -93,6 +93,21 @@ impl Isolation {
         true
     }
 
+    /// Waits until all views that are open now are closed; false if `stop` became true before.
+    pub(crate) fn wait_for_open_views(&self, stop: &dyn Fn() -> bool) -> bool {
+        let mut views = lock(&self.views);
+        let next_key = views.next_key;
+        while views.open.first_key_value().is_some_and(|(key, _)| *key < next_key) {
+            if stop() {
+                return false;
+            }
+            let pause = Duration::from_millis(500);
+            views =
+                self.closed.wait_timeout(views, pause).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     fn set_floor(&self, views: &Views) {
         let floor =
             views.open.first_key_value().map_or(0, |(_, (_, commit))| 1 << 32 | u64::from(*commit));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chunk::Columns;
 use model::{Labels, Matcher};
+use storage::merge::sort_since;
 use storage::{Querier, ReadError, Samples, SelectHints, SeriesSet};
 
 use super::Head;
@@ -22,6 +23,8 @@ pub(crate) struct HeadQuerier {
     head: Arc<Head>,
     view: Arc<View>,
     mint: i64,
+    /// Where out-of-order samples are read from: they stay when the others move into a block.
+    late_mint: i64,
     maxt: i64,
 }
 
@@ -29,8 +32,9 @@ impl HeadQuerier {
     /// Opens a view of `mint..=maxt`; what is already being moved into a block is left to that.
     pub(crate) fn new(head: Arc<Head>, mint: i64, maxt: i64) -> Self {
         let view = Arc::new(head.isolation.view(mint));
+        let late_mint = mint;
         let mint = mint.max(head.truncating_below());
-        Self { head, view, mint, maxt }
+        Self { head, view, mint, late_mint, maxt }
     }
 
     /// The selected series that may have samples in the range.
@@ -45,7 +49,8 @@ impl HeadQuerier {
                 let Some(record) = page.get(*series) else { return };
                 let range = (self.mint, self.maxt);
                 let is_there = self.overlaps(page, record)
-                    && !self.head.is_deleted(page, *series, record, range);
+                    && !self.head.is_deleted(page, *series, record, range)
+                    || page.late.overlaps(*series, self.late_mint, self.maxt);
                 kept.extend(is_there.then_some(*series));
             },
         );
@@ -87,7 +92,9 @@ impl HeadQuerier {
     /// True if the head has nothing in the range.
     pub(crate) fn is_outside(&self) -> bool {
         let (mint, maxt) = self.head.time_range();
-        self.maxt < mint || maxt < self.mint || self.maxt < self.mint
+        let (late_mint, late_maxt) = self.head.out_of_order.time_range();
+        (self.maxt < mint || maxt < self.mint || self.maxt < self.mint)
+            && (self.maxt < late_mint || late_maxt < self.late_mint)
     }
 }
 
@@ -102,6 +109,7 @@ impl Querier for HeadQuerier {
             head: Arc::clone(&self.head),
             view: Arc::clone(&self.view),
             mint: self.mint,
+            late_mint: self.late_mint,
             maxt: self.maxt,
             series: found,
             labels: Vec::new(),
@@ -171,6 +179,7 @@ struct HeadSet {
     head: Arc<Head>,
     view: Arc<View>,
     mint: i64,
+    late_mint: i64,
     maxt: i64,
     series: Vec<u64>,
     /// Of each series, if they had to be sorted.
@@ -211,23 +220,13 @@ impl SeriesSet for HeadSet {
     }
 
     fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
+        let late_mint = mint.max(self.late_mint);
         let (mint, maxt) = (mint.max(self.mint), maxt.min(self.maxt));
-        let Some(chunks) = self.head.chunks(self.series[at], mint, maxt, Some(&self.view)) else {
-            return Ok(());
-        };
         let mark = out.mark();
-        // What is hidden is at the end, so the end has to be read to leave it out.
-        let until = if chunks.n_hidden == 0 { maxt } else { i64::MAX };
-        for finished in &chunks.finished {
-            let bytes = self.head.chunk_files.read(finished.at)?;
-            self.decode(bytes.data(), mint, until, out)?;
-        }
-        if let Some((_, _, open)) = &chunks.open {
-            self.decode(open.as_data(), mint, until, out)?;
-        }
-        if 0 < chunks.n_hidden {
-            out.drop_newest_since(mark, chunks.n_hidden);
-            out.retain_since(mark, |t| t <= maxt);
+        self.read_in_order(at, (mint, maxt), out)?;
+        if let Some(late) = self.head.late(self.series[at], late_mint, maxt) {
+            late.read(&self.head, (late_mint, maxt), out)?;
+            sort_since(out, mark);
         }
         if let Some(deleted) = self.head.deletions.get(self.series[at]) {
             out.retain_since(mark, |t| !deleted.contains(t));
@@ -237,20 +236,46 @@ impl SeriesSet for HeadSet {
 }
 
 impl HeadSet {
-    fn decode(
+    fn read_in_order(
         &self,
-        chunk: chunk::ChunkData<'_>,
-        mint: i64,
-        maxt: i64,
+        at: usize,
+        (mint, maxt): (i64, i64),
         out: &mut Samples,
     ) -> Result<(), ReadError> {
-        let Samples { st, t, v, histogram_st, histogram_t, histogram } = out;
-        let mut columns = Columns { st, t, v, histogram_st, histogram_t, histogram };
-        chunk::decode(chunk, mint, maxt, &mut columns).map_err(|error| ReadError::Corrupt {
-            place: "chunk of the head".to_owned(),
-            reason: error.to_string(),
-        })
+        let Some(chunks) = self.head.chunks(self.series[at], mint, maxt, Some(&self.view)) else {
+            return Ok(());
+        };
+        let mark = out.mark();
+        // What is hidden is at the end, so the end has to be read to leave it out.
+        let until = if chunks.n_hidden == 0 { maxt } else { i64::MAX };
+        for finished in &chunks.finished {
+            let bytes = self.head.chunk_files.read(finished.at)?;
+            decode(bytes.data(), mint, until, out)?;
+        }
+        if let Some((_, _, open)) = &chunks.open {
+            decode(open.as_data(), mint, until, out)?;
+        }
+        if 0 < chunks.n_hidden {
+            out.drop_newest_since(mark, chunks.n_hidden);
+            out.retain_since(mark, |t| t <= maxt);
+        }
+        Ok(())
     }
+}
+
+/// Appends the samples of a chunk in a range.
+pub(super) fn decode(
+    chunk: chunk::ChunkData<'_>,
+    mint: i64,
+    maxt: i64,
+    out: &mut Samples,
+) -> Result<(), ReadError> {
+    let Samples { st, t, v, histogram_st, histogram_t, histogram } = out;
+    let mut columns = Columns { st, t, v, histogram_st, histogram_t, histogram };
+    chunk::decode(chunk, mint, maxt, &mut columns).map_err(|error| ReadError::Corrupt {
+        place: "chunk of the head".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// The chunks of a series that overlap a range.

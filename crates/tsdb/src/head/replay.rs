@@ -4,6 +4,7 @@
 //! block. Postings are built at the end, in the order of references, because the log may name series in
 //! any order.
 
+mod damage;
 mod extras;
 mod histograms;
 mod workers;
@@ -18,7 +19,7 @@ use block::Interval;
 use model::{Labels, SeriesRef};
 use stdx::{Clock, Directory};
 use wal::record::{self, DecodeError, Kind, RefSample, Tombstone};
-use wal::{Position, ReadError, Reader, checkpoint, segment};
+use wal::{Position, Reader, checkpoint, segment};
 
 use super::appender::OpenAppenders;
 use super::chunk_files::{ChunkFiles, Entry};
@@ -26,6 +27,7 @@ use super::deletion::Deletions;
 use super::index::{Index, Key};
 use super::isolation::Isolation;
 use super::open::Open;
+use super::out_of_order::{LateReplay, OutOfOrder};
 use super::series::{Finished, Pages, page_of};
 use super::{Head, WAL_FOLDER, metadata};
 use crate::exemplars::Exemplars;
@@ -33,6 +35,8 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sync::{lock, write};
 use crate::{OpenError, Options};
+use damage::Bad;
+pub(crate) use damage::{read_records, repair};
 use extras::Extras;
 use workers::Workers;
 
@@ -74,9 +78,9 @@ impl Head {
         let mut replayed = Replayed::default();
         let directory = Arc::clone(&setup.directory);
         let mut mapped: Vec<Entry> = Vec::new();
+        let mut late = LateReplay::default();
         let keep = |it: Entry| {
-            let is_needed =
-                setup.min_valid <= it.maxt && it.encoding.is_some() && !it.is_out_of_order;
+            let is_needed = !late.take(&it) && setup.min_valid <= it.maxt && it.encoding.is_some();
             mapped.extend(is_needed.then_some(it));
         };
         let (chunk_files, repaired) =
@@ -87,9 +91,10 @@ impl Head {
             replayed.repairs.push(format!("{} at {}: {}", it.path.display(), it.offset, it.rule));
         }
         let head = Arc::new(Self::empty(setup, chunk_files));
-        let replay = Replay::new(&head, mapped, &mut replayed);
+        let replay = Replay::new(&head, mapped, late, &mut replayed);
         let mut replay = replay.map_err(OpenError::io("start replaying"))?;
         replay.all(setup.read_only)?;
+        replay.late(setup.read_only)?;
         replay.finish();
         if !setup.read_only {
             let folder = Path::new(WAL_FOLDER);
@@ -125,6 +130,7 @@ impl Head {
             unlogged: Mutex::default(),
             chunk_files,
             deletions: Deletions::default(),
+            out_of_order: OutOfOrder::new(setup.options.out_of_order_window_ms),
             isolation: Arc::new(Isolation::default()),
             mint: AtomicI64::new(i64::MAX),
             maxt: AtomicI64::new(i64::MIN),
@@ -158,6 +164,7 @@ struct Replay<'a> {
     head: &'a Arc<Head>,
     /// Chunks of `chunks_head`, by series and then in file order.
     mapped: Vec<Entry>,
+    late: LateReplay,
     aliases: HashMap<u64, u64>,
     last_ref: u64,
     min_valid: i64,
@@ -167,17 +174,11 @@ struct Replay<'a> {
     replayed: &'a mut Replayed,
 }
 
-/// Where a record could not be read or understood.
-struct Bad {
-    segment: u32,
-    offset: u64,
-    rule: &'static str,
-}
-
 impl<'a> Replay<'a> {
     fn new(
         head: &'a Arc<Head>,
         mut mapped: Vec<Entry>,
+        late: LateReplay,
         replayed: &'a mut Replayed,
     ) -> io::Result<Self> {
         mapped.sort_by_key(|it| it.series);
@@ -185,7 +186,18 @@ impl<'a> Replay<'a> {
         let min_valid = head.min_valid.load(SeqCst);
         let workers = Workers::start(head)?;
         let (aliases, extras, key) = (HashMap::new(), Extras::default(), Key::default());
-        Ok(Self { head, mapped, aliases, last_ref, min_valid, workers, extras, key, replayed })
+        Ok(Self {
+            head,
+            mapped,
+            late,
+            aliases,
+            last_ref,
+            min_valid,
+            workers,
+            extras,
+            key,
+            replayed,
+        })
     }
 
     fn all(&mut self, read_only: bool) -> Result<(), OpenError> {
@@ -222,56 +234,21 @@ impl<'a> Replay<'a> {
             let mut reader = Reader::from(Arc::clone(&directory), folder, from, last);
             let Some(bad) = self.records(&mut reader)? else { return Ok(()) };
             drop(reader);
-            from = self.repair(&bad, read_only)?;
+            from = repair(directory.as_ref(), folder, &bad, read_only, self.replayed)?;
         }
     }
 
-    /// Takes out what is damaged; returns where to read on.
-    fn repair(&mut self, bad: &Bad, read_only: bool) -> Result<Position, OpenError> {
-        let folder = Path::new(WAL_FOLDER);
-        let at = Position { segment: bad.segment, offset: bad.offset };
-        let place = format!("{} at {}: {}", folder.display(), at, bad.rule);
-        self.replayed.n_wal_corruptions += 1;
-        let directory = self.head.directory.as_ref();
-        let lost = if read_only { None } else { Some(wal::repair(directory, folder, at)) };
-        let (outcome, next) = match lost {
-            Some(Ok(wal::Lost { bytes, n_saved, aside, .. })) => {
-                let aside =
-                    aside.map_or("not kept".to_owned(), |it| format!("kept as {}", it.display()));
-                let saved = format!("{n_saved} records behind them are good");
-                (format!("took out {bytes} bytes, {aside}; {saved}"), Ok(at))
-            }
-            Some(Err(error)) => {
-                (format!("not repaired ({error}), passed over"), wal::skip(directory, folder, at))
-            }
-            None => ("passed over".to_owned(), wal::skip(directory, folder, at)),
-        };
-        self.replayed.repairs.push(format!("{place}; {outcome}"));
-        next.map_err(OpenError::io("read corrupted WAL"))
+    /// Replays the log of out-of-order samples.
+    fn late(&mut self, read_only: bool) -> Result<(), OpenError> {
+        self.workers.wait();
+        self.late.log(self.head, &self.aliases, read_only, self.replayed)?;
+        self.last_ref = self.last_ref.max(self.late.last_ref);
+        Ok(())
     }
 
     /// Replays records until the end or until one that is bad.
     fn records(&mut self, reader: &mut Reader) -> Result<Option<Bad>, OpenError> {
-        loop {
-            match reader.next() {
-                Ok(None) => return Ok(None),
-                Ok(Some(it)) => {
-                    let (segment, offset) = (it.segment, it.offset);
-                    if let Err(DecodeError { rule }) = self.record(it.bytes) {
-                        return Ok(Some(Bad { segment, offset, rule }));
-                    }
-                }
-                Err(ReadError::Corrupt { segment, offset, rule }) => {
-                    return Ok(Some(Bad { segment, offset, rule }));
-                }
-                Err(ReadError::Io { segment, source }) => {
-                    return Err(OpenError::Io {
-                        what: format!("open WAL segment: {segment}"),
-                        source,
-                    });
-                }
-            }
-        }
+        read_records(reader, |bytes| self.record(bytes))
     }
 
     fn record(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
@@ -304,6 +281,7 @@ impl<'a> Replay<'a> {
         self.key = key;
         if let Some(target) = target {
             self.attach(series, target);
+            self.late.attach(self.head, series, target);
         }
     }
 
@@ -406,6 +384,7 @@ impl<'a> Replay<'a> {
         let Some(page) = self.head.pages.find(page_of(series)) else { return };
         let mut page = lock(&page);
         page.set_finished(series, std::iter::empty());
+        page.late.remove(series);
         page.close_open(series);
         let Some(record) = page.get(series) else { return };
         let key = page.key(record).to_vec();
@@ -420,7 +399,7 @@ impl<'a> Replay<'a> {
         let done = self.workers.finish();
         head.widen(done.applied.mint, done.applied.maxt);
         self.replayed.n_samples = done.applied.n.iter().sum();
-        self.replayed.n_unknown_samples = done.n_unknown.iter().sum();
+        self.replayed.n_unknown_samples += done.n_unknown.iter().sum::<u64>();
         head.last_ref.store(self.last_ref, SeqCst);
         for kind in 0..2 {
             head.metrics.unknown_samples[kind].add(done.n_unknown[kind]);

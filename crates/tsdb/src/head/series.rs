@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::chunk_files::ChunkAt;
 use super::index::key_len;
 use super::open::Open;
+use super::out_of_order::LateTable;
 use crate::sync::{lock, read, write};
 
 /// References on a page.
@@ -67,6 +68,8 @@ pub(crate) struct Page {
     n_open: usize,
     /// Series whose open chunk holds histograms, and the buckets of those.
     histograms: (usize, usize),
+    /// Out-of-order samples of those series that have some.
+    pub(crate) late: LateTable,
 }
 
 impl Page {
@@ -232,7 +235,7 @@ impl Page {
 
     /// Counts chunks, open ones included.
     pub(crate) fn n_chunks(&self) -> usize {
-        self.links.len() + self.n_open
+        self.links.len() + self.n_open + self.late.n_chunks()
     }
 
     /// Bytes of memory held.
@@ -241,6 +244,7 @@ impl Page {
             + self.series.capacity() * size_of::<Series>()
             + self.keys.capacity()
             + self.links.capacity() * size_of::<Link>()
+            + self.late.heap_bytes()
             + self
                 .series
                 .iter()
@@ -254,6 +258,7 @@ impl Page {
     pub(crate) fn truncate(&mut self, page: u64, mint: i64) -> Truncated {
         let mut old = std::mem::take(self);
         (self.maxt, self.pending) = (old.maxt, std::mem::take(&mut old.pending));
+        self.late = std::mem::take(&mut old.late);
         let mut gone = Truncated::default();
         for series in old.refs(page).collect::<Vec<_>>() {
             let record = old.get_mut(series).expect("just listed");
@@ -269,7 +274,8 @@ impl Page {
             kept.retain(|it| mint <= it.maxt);
             gone.n_chunks += n_finished - kept.len();
             let key = old.key(record);
-            if open.is_none() && kept.is_empty() && !self.is_pending(series) {
+            let is_empty = open.is_none() && kept.is_empty() && !self.late.has(series);
+            if is_empty && !self.is_pending(series) {
                 gone.series.push((series, key.to_vec()));
                 continue;
             }
@@ -283,9 +289,8 @@ impl Page {
             self.count_buckets(None, n_buckets);
             kept.iter().rev().for_each(|it| self.push_finished(series, *it));
         }
-        if let Some(file) = self.links.iter().map(|it| it.at.file).min() {
-            gone.file_min = file;
-        }
+        let files = self.links.iter().map(|it| it.at.file).chain(self.late.file_min());
+        gone.file_min = files.min().unwrap_or(u32::MAX);
         // The newest page still grows; the next truncation would only move it again.
         self.series.shrink_to_fit();
         self.keys.shrink_to_fit();

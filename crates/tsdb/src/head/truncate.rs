@@ -35,7 +35,7 @@ impl Head {
     }
 
     /// Drops chunks that end before `mint`, then series without chunks, then what only they used.
-    pub(super) fn drop_unused(&self, mint: i64) {
+    pub(crate) fn drop_unused(&self, mint: i64) {
         let mut gone: Vec<(u64, Vec<u8>)> = Vec::new();
         let (mut n_chunks, mut file_min, mut newest) = (0, u32::MAX, 0);
         for (n, page) in self.pages.all() {

@@ -1,0 +1,107 @@
+//! Samples that come when their series has newer ones already.
+//!
+//! Within a window behind the newest sample of the head such a late sample is kept beside its series, on the
+//! series' page: a series without any costs nothing, one with some costs a node of the page's [`table`], 32
+//! bytes for each of up to 32 samples held, and 24 for each chunk on disk.
+//!
+//! - [`append`]: which samples are taken; 32 of them, sorted, become a chunk in `chunks_head`, marked.
+//! - The log `wbl`: what was taken, behind the memory, before a commit is acknowledged. A marker in it says that
+//!   what was logged before of a series is in a chunk now.
+//! - [`replay`]: chunks, then log. A marker drops the samples that its chunk holds, and only those, so whatever
+//!   a crash took of the chunk files is still there.
+//! - [`read`]: late samples are sorted in between the others when a series is read.
+//! - [`compact`]: after the head was cut, late samples become blocks of their own, and `wbl` begins anew.
+//!
+//! The lock of the log comes after that of `wal`, and no page is locked meanwhile.
+
+mod append;
+mod compact;
+mod log;
+mod read;
+mod replay;
+mod table;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
+
+use crate::sync::lock;
+pub(crate) use append::Admission;
+pub(crate) use compact::LateCut;
+pub(crate) use log::LateRecords;
+use log::Log;
+pub(crate) use replay::LateReplay;
+pub(crate) use table::{LateSample, LateTable};
+
+/// The folder of the log within the data directory.
+pub(crate) const WBL_FOLDER: &str = "wbl";
+
+/// What a head has beside its pages about late samples.
+pub(crate) struct OutOfOrder {
+    /// How late a sample may come, in milliseconds; 0 if none may.
+    window_ms: AtomicI64,
+    /// Set with the first late sample: until then nobody looks for any.
+    is_used: AtomicBool,
+    spans: Mutex<Spans>,
+    log: Mutex<Log>,
+}
+
+/// Times that late samples may have; held for a moment, possibly with a page.
+struct Spans {
+    /// Of those that are being made blocks of.
+    older: Span,
+    newer: Span,
+}
+
+/// Times of a first and a last sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    mint: i64,
+    maxt: i64,
+}
+
+const NOTHING: Span = Span { mint: i64::MAX, maxt: i64::MIN };
+
+impl OutOfOrder {
+    /// Holds nothing, and takes samples that are late by `window_ms`.
+    pub(super) fn new(window_ms: i64) -> Self {
+        Self {
+            window_ms: AtomicI64::new(window_ms),
+            is_used: AtomicBool::new(false),
+            spans: Mutex::new(Spans { older: NOTHING, newer: NOTHING }),
+            log: Mutex::default(),
+        }
+    }
+
+    /// Changes how late a sample may come. What is held stays.
+    pub(crate) fn set_window_ms(&self, window_ms: i64) {
+        self.window_ms.store(window_ms, SeqCst);
+    }
+
+    /// Times of the oldest and the newest late sample, or wider; `(i64::MAX, i64::MIN)` without any.
+    pub(crate) fn time_range(&self) -> (i64, i64) {
+        if !self.is_used() {
+            return (NOTHING.mint, NOTHING.maxt);
+        }
+        let spans = lock(&self.spans);
+        let both = spans.older.hull(spans.newer);
+        (both.mint, both.maxt)
+    }
+
+    fn is_used(&self) -> bool {
+        self.is_used.load(SeqCst)
+    }
+
+    /// Says that late samples of these times are about to be there. To be called with their page locked, so
+    /// that a cut sees both or neither.
+    fn widen(&self, mint: i64, maxt: i64) {
+        self.is_used.store(true, SeqCst);
+        let mut spans = lock(&self.spans);
+        spans.newer = spans.newer.hull(Span { mint, maxt });
+    }
+}
+
+impl Span {
+    fn hull(self, other: Self) -> Self {
+        Self { mint: self.mint.min(other.mint), maxt: self.maxt.max(other.maxt) }
+    }
+}
