@@ -78,6 +78,7 @@ fn n_losses(registry: &Registry) -> f64 {
         "prometheus_tsdb_wal_corruptions_total ",
         "prometheus_tsdb_mmap_chunk_corruptions_total ",
         "pyrrha_tsdb_blocks_skipped ",
+        "pyrrha_tsdb_quarantined ",
     ];
     let count = |name: &&str| {
         let line = page.lines().find(|it| it.starts_with(*name));
