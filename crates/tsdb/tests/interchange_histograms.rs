@@ -1,125 +1,33 @@
 //! Histogram chunks: Debian's `prometheus` is sent histograms, and writes the chunks that we write, byte for
 //! byte; and it reads ours.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod support;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use block::index::SeriesEntry;
 use block::{Block, Meta, Ulid};
 use chunk::{Encoding, HistogramRef, OpenHistogram};
 use model::{FloatHistogram, Histogram, METRIC_NAME, Span, stale_nan};
 use stdx::SystemDirectory;
+use support::remote_write::{Message, snappy};
+use support::server::Server;
 use tsdb::compact::write_block;
 use tsdb::source::{SeriesSource, SourceSeries};
 
-/// How long the server may take for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
 const T: i64 = 1_700_000_000_000;
 /// At 30 samples version 2.42 would foretell the end of the chunk.
 const N_SAMPLES: usize = 29;
 
-/// A running `prometheus`, killed when dropped.
-struct Server {
-    child: Child,
-    address: String,
-}
+/// What the server is told beside its folder.
+const FLAGS: &[&str] = &[
+    "--enable-feature=native-histograms",
+    "--web.enable-admin-api",
+    "--web.enable-remote-write-receiver",
+];
 
-impl Server {
-    fn start(program: &Path, data: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
-        let address = format!("127.0.0.1:{}", port.expect("a free port").port());
-        let config = data.with_extension("yml");
-        std::fs::write(&config, "global: {}\n").expect("writes");
-        let child = Command::new(program)
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
-            .arg(format!("--web.listen-address={address}"))
-            .args(["--storage.tsdb.retention.time=100y", "--enable-feature=native-histograms"])
-            .args(["--web.enable-admin-api", "--web.enable-remote-write-receiver"])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let server = Self { child, address };
-        let start = Instant::now();
-        while server.ask("GET", "/-/ready", &[]).is_none_or(|answer| answer.0 != 200) {
-            assert!(start.elapsed() < PATIENCE, "prometheus does not get ready");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        server
-    }
-
-    /// Status and body; `None` while nobody listens.
-    fn ask(&self, method: &str, path: &str, body: &[u8]) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        let (host, len) = (&self.address, body.len());
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {len}");
-        let kind = "Content-Encoding: snappy\r\nContent-Type: application/x-protobuf";
-        write!(stream, "{head}\r\n{kind}\r\n\r\n").ok()?;
-        stream.write_all(body).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let status = answer.split(' ').nth(1)?.parse().ok()?;
-        Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A protobuf message.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn varint(&mut self, mut v: u64) -> &mut Self {
-        while 0x80 <= v {
-            self.0.push((v & 0x7F) as u8 | 0x80);
-            v >>= 7;
-        }
-        self.0.push(v as u8);
-        self
-    }
-
-    fn whole(&mut self, field: u64, v: u64) -> &mut Self {
-        self.varint(field << 3).varint(v)
-    }
-
-    fn zigzag(&mut self, field: u64, v: i64) -> &mut Self {
-        self.whole(field, (v << 1 ^ v >> 63).cast_unsigned())
-    }
-
-    fn double(&mut self, field: u64, v: f64) -> &mut Self {
-        self.varint(field << 3 | 1).0.extend(v.to_le_bytes());
-        self
-    }
-
-    fn bytes(&mut self, field: u64, bytes: &[u8]) -> &mut Self {
-        self.varint(field << 3 | 2).varint(bytes.len() as u64).0.extend(bytes);
-        self
-    }
-
-    fn message(&mut self, field: u64, fill: impl FnOnce(&mut Self)) -> &mut Self {
-        let mut inner = Self::default();
-        fill(&mut inner);
-        self.bytes(field, &inner.0)
-    }
-
-    fn spans(&mut self, field: u64, spans: &[Span]) -> &mut Self {
-        for it in spans {
-            self.message(field, |out| {
-                out.zigzag(1, it.offset.into()).whole(2, it.length.into());
-            });
-        }
-        self
-    }
+fn start(program: &Path, data: &Path) -> Server {
+    Server::start(program, data, "global: {}\n", FLAGS)
 }
 
 fn write_request(name: &str, t: i64, histogram: HistogramRef<'_>) -> Vec<u8> {
@@ -132,23 +40,32 @@ fn write_request(name: &str, t: i64, histogram: HistogramRef<'_>) -> Vec<u8> {
             HistogramRef::Integer(it) => {
                 out.whole(1, it.count).double(3, it.sum).zigzag(4, it.schema.into());
                 out.double(5, it.zero_threshold).whole(6, it.zero_count);
-                out.spans(8, &it.negative_spans).message(9, |out| deltas(out, &it.negative_deltas));
-                out.spans(11, &it.positive_spans)
-                    .message(12, |out| deltas(out, &it.positive_deltas));
+                spans(out, 8, &it.negative_spans);
+                out.message(9, |out| deltas(out, &it.negative_deltas));
+                spans(out, 11, &it.positive_spans);
+                out.message(12, |out| deltas(out, &it.positive_deltas));
                 out.whole(15, t.cast_unsigned());
             }
             HistogramRef::Float(it) => {
                 out.double(2, it.count).double(3, it.sum).zigzag(4, it.schema.into());
                 out.double(5, it.zero_threshold).double(7, it.zero_count);
-                out.spans(8, &it.negative_spans)
-                    .message(10, |out| doubles(out, &it.negative_buckets));
-                out.spans(11, &it.positive_spans)
-                    .message(13, |out| doubles(out, &it.positive_buckets));
+                spans(out, 8, &it.negative_spans);
+                out.message(10, |out| doubles(out, &it.negative_buckets));
+                spans(out, 11, &it.positive_spans);
+                out.message(13, |out| doubles(out, &it.positive_buckets));
                 out.whole(15, t.cast_unsigned());
             }
         });
     });
     snappy(&out.0)
+}
+
+fn spans(out: &mut Message, field: u64, spans: &[Span]) {
+    for it in spans {
+        out.message(field, |out| {
+            out.zigzag(1, it.offset.into()).whole(2, it.length.into());
+        });
+    }
 }
 
 fn deltas(out: &mut Message, all: &[i64]) {
@@ -157,17 +74,6 @@ fn deltas(out: &mut Message, all: &[i64]) {
 
 fn doubles(out: &mut Message, all: &[f64]) {
     all.iter().for_each(|v| out.0.extend(v.to_le_bytes()));
-}
-
-/// Snappy without compression.
-fn snappy(data: &[u8]) -> Vec<u8> {
-    let mut out = Message::default();
-    out.varint(data.len() as u64);
-    for part in data.chunks(60) {
-        out.0.push((part.len() as u8 - 1) << 2);
-        out.0.extend(part);
-    }
-    out.0
 }
 
 /// A small generator, the same on every run.
@@ -294,7 +200,7 @@ fn writes_the_bytes_that_prometheus_writes() {
     let Some(program) = testkit::peer("prometheus") else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let server = Server::start(&program, &data);
+    let server = start(&program, &data);
     let all: Vec<_> =
         (0..48).map(|seed| (format!("h{seed:02}"), series(seed), seed % 2 == 1)).collect();
     for (name, samples, floats) in &all {
@@ -382,7 +288,7 @@ fn prometheus_reads_our_histograms() {
     let source = ListSource { names, series: chunks.into_iter(), at: 0 };
     let mut sources: [Box<dyn SeriesSource>; 1] = [Box::new(source)];
     write_block(&SystemDirectory::new(&data), meta, 1 << 20, &mut sources).unwrap().unwrap();
-    let server = Server::start(&program, &data);
+    let server = start(&program, &data);
     for (name, samples, _) in all {
         let path = format!("/api/v1/query?query={name}[2h]&time={}", (T + 7_200_000) / 1000);
         let (status, text) = server.ask("GET", &path, &[]).unwrap();

@@ -3,132 +3,28 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{Histogram, Labels, STALE_NAN_BITS, Span};
+use model::{Histogram, Labels, Span};
 use serde_json::Value;
 use storage::{AnySample, AnyValue, Appendable};
+use support::server::{Server, shown};
 use support::{Contents, everything, open};
 use tsdb::Options;
-
-/// How long the server may take for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Hours of samples written before the server starts.
 const HOURS: i64 = 6;
 
-/// A running `prometheus`, killed when dropped.
-struct Server {
-    child: Child,
-    address: String,
+fn start(program: &Path, data: &Path, scrape: bool) -> Server {
+    let job = "global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: self\n  static_configs: [{targets: [ADDRESS]}]\n";
+    let config = if scrape { job } else { "global: {}\n" };
+    Server::start(program, data, config, &["--query.lookback-delta=1s"])
 }
 
-impl Server {
-    /// Starts on a data directory, scraping itself each second if `scrape`, and waits until it is ready.
-    fn start(program: &Path, data: &Path, scrape: bool) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|it| it.local_addr())
-            .expect("a free port")
-            .port();
-        let address = format!("127.0.0.1:{port}");
-        let config = data.with_extension("yml");
-        let job = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: self\n  static_configs: [{{targets: ['{address}']}}]\n"
-        );
-        std::fs::write(&config, if scrape { &job } else { "global: {}\n" }).expect("writes");
-        let child = Command::new(program)
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
-            .arg(format!("--web.listen-address={address}"))
-            .args(["--storage.tsdb.retention.time=100d", "--query.lookback-delta=1s"])
-            .stderr(Stdio::from(
-                std::fs::File::create(data.with_extension("log")).expect("creates"),
-            ))
-            .spawn()
-            .expect("starts");
-        let server = Self { child, address };
-        server.wait(|it| it.get("/-/ready").is_some_and(|answer| answer.0 == 200), data);
-        server
-    }
-
-    fn wait(&self, is_done: impl Fn(&Self) -> bool, data: &Path) {
-        let start = Instant::now();
-        while !is_done(self) {
-            let log = || std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-            assert!(start.elapsed() < PATIENCE, "prometheus does not get there:\n{}", log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Status and body; `None` while nobody listens.
-    fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let status = answer.split(' ').nth(1)?.parse().ok()?;
-        Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
-    }
-
-    /// All samples of the last hours.
-    fn everything(&self, now_ms: i64) -> Contents {
-        let selector = "%7B__name__%3D~%22.%2B%22%7D";
-        let path =
-            format!("/api/v1/query?query={selector}[{}h]&time={}", HOURS + 1, now_ms / 1000 + 60);
-        let (status, body) = self.get(&path).expect("answers");
-        assert_eq!(status, 200, "{body}");
-        let body: Value = serde_json::from_str(&body).expect("is JSON");
-        let series = body["data"]["result"].as_array().expect("is a matrix");
-        series.iter().map(|it| (labels(&it["metric"]), samples(&it["values"]))).collect()
-    }
-
-    fn kill(mut self) {
-        self.child.kill().expect("is there");
-        self.child.wait().expect("ends");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn labels(metric: &Value) -> Labels {
-    let pairs = metric.as_object().expect("is an object").iter();
-    Labels::from_pairs(pairs.map(|(name, value)| (name.as_str(), value.as_str().expect("is text"))))
-}
-
-fn samples(values: &Value) -> BTreeMap<i64, u64> {
-    let sample = |it: &Value| {
-        let seconds = it[0].as_f64().expect("is a time");
-        let v: f64 = it[1].as_str().and_then(|it| it.parse().ok()).expect("is a float");
-        #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970")]
-        let t = (seconds * 1000.0).round() as i64;
-        (t, canonical(v.to_bits()))
-    };
-    values.as_array().expect("is a list").iter().map(sample).collect()
-}
-
-/// The API says only that a value is not a number.
-fn canonical(bits: u64) -> u64 {
-    if f64::from_bits(bits).is_nan() { f64::NAN.to_bits() } else { bits }
-}
-
-/// What the API would show: no stale markers.
-fn shown(mut all: Contents) -> Contents {
-    for samples in all.values_mut() {
-        samples.retain(|_, v| *v != STALE_NAN_BITS);
-        samples.values_mut().for_each(|v| *v = canonical(*v));
-    }
-    all.retain(|_, samples| !samples.is_empty());
-    all
+/// All samples of the last hours.
+fn all_of(server: &Server, now_ms: i64) -> Contents {
+    server.everything((HOURS + 1) * 3_600_000, now_ms + 60_000)
 }
 
 fn program() -> Option<PathBuf> {
@@ -149,8 +45,8 @@ fn there_and_back() {
     // Small segments, so that a checkpoint is made.
     let options = Options { wal_segment_bytes: 64 << 10, retention_ms: 0, ..Options::default() };
     let db = open(&data, options.clone());
-    let start = now - HOURS * 3_600_000;
-    for (round, t) in (0i32..).zip((start..now).step_by(15_000)) {
+    let first = now - HOURS * 3_600_000;
+    for (round, t) in (0i32..).zip((first..now).step_by(15_000)) {
         let mut appender = db.appender();
         for i in 0..30i32 {
             // Some come late, some end early, some have odd values.
@@ -192,16 +88,16 @@ fn there_and_back() {
     support::copy(&data, &killed);
     db.close().expect("closes");
     for folder in [&killed, &data] {
-        let server = Server::start(&program, folder, false);
-        assert!(server.everything(now) == ours, "prometheus reads all that was written");
+        let server = start(&program, folder, false);
+        assert!(all_of(&server, now) == ours, "prometheus reads all that was written");
         server.kill();
     }
 
     // It goes on writing where we stopped, and is killed in turn.
-    let server = Server::start(&program, &data, true);
-    let n_up = |it: &Server| it.everything(now_ms()).get(&up(&server)).map_or(0, BTreeMap::len);
+    let server = start(&program, &data, true);
+    let n_up = |it: &Server| all_of(it, now_ms()).get(&up(&server)).map_or(0, BTreeMap::len);
     server.wait(|it| 5 <= n_up(it), &data);
-    let theirs = server.everything(now_ms());
+    let theirs = all_of(&server, now_ms());
     server.kill();
     let db = open(&data, options.clone());
     let read = shown(everything(&db));
@@ -286,7 +182,7 @@ fn prometheus_reads_our_histograms() {
     // Killed: the newest are in the log only.
     let killed = dir.path().join("killed");
     support::copy(&data, &killed);
-    let server = Server::start(&program, &killed, false);
+    let server = start(&program, &killed, false);
     for (function, expected) in ["histogram_count", "histogram_sum"].into_iter().zip(&expected) {
         let found = histograms_of(&server, function, now);
         let differs = expected.iter().find(|(at, v)| found.get(at) != Some(v));
