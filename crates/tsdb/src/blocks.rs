@@ -152,10 +152,15 @@ impl Inner {
         Arc::clone(&read(&self.blocks).open)
     }
 
+    /// Where the log takes over.
+    pub(crate) fn blocks_end(&self) -> i64 {
+        read(&self.blocks).in_order_maxt()
+    }
+
     /// One round of maintenance.
     pub(crate) fn maintain(&self) {
         let Ok(_maintaining) = self.change() else { return };
-        if let Err(error) = self.head.sync_finished() {
+        if let Err(error) = self.head().sync_finished() {
             tracing::error!(%error, "syncing the head failed");
         }
         // What makes room comes first.
@@ -168,7 +173,7 @@ impl Inner {
 
     fn compact(&self) -> Result<(), Error> {
         let mut is_cut = false;
-        while self.head.is_compactable() && !self.is_stopping() {
+        while self.head().is_compactable() && !self.is_stopping() {
             if self.is_head_stuck() {
                 self.metrics.blocks.compactions_skipped.inc();
                 break;
@@ -180,7 +185,7 @@ impl Inner {
             is_cut = true;
         }
         if is_cut {
-            self.head.truncate_log(self.head.time_range().0);
+            self.head().truncate_log(self.head().time_range().0);
             self.compact_late()?;
         }
         self.compact_blocks()
@@ -188,9 +193,10 @@ impl Inner {
 
     /// Turns the oldest range of the head into a block. False if the database is being closed.
     fn compact_head(&self) -> Result<bool, Error> {
-        let mint = self.head.time_range().0;
-        let maxt = cut::range_end(mint, self.head.chunk_range_ms);
-        if !self.head.wait_for_appenders_before(maxt, &|| self.is_stopping()) {
+        let head = self.head();
+        let mint = head.time_range().0;
+        let maxt = cut::range_end(mint, head.chunk_range_ms);
+        if !head.wait_for_appenders_before(maxt, &|| self.is_stopping()) {
             return Ok(false);
         }
         let ulid = self.new_ulid();
@@ -198,14 +204,14 @@ impl Inner {
         meta.compaction.level = 1;
         meta.compaction.sources = vec![ulid];
         let start = self.clock.monotonic();
-        let source = HeadRange::new(&self.head, What::InOrder, mint, maxt - 1);
+        let source = HeadRange::new(&head, What::InOrder, mint, maxt - 1);
         let written = self.write_first(meta, Box::new(source))?;
         if let Some(meta) = written {
             let seconds = (self.clock.monotonic() - start).as_secs_f64();
             tracing::info!(block = %meta.ulid, mint, maxt, series = meta.stats.n_series, seconds, "write block");
             self.reload()?;
         }
-        Ok(self.head.truncate(maxt, &|| self.is_stopping()))
+        Ok(head.truncate(maxt, &|| self.is_stopping()))
     }
 
     /// Writes a block of what was in none before.
@@ -234,7 +240,7 @@ impl Inner {
     /// The blocks that may be merged. One of out-of-order samples is not while the log has others of its time:
     /// merged with one that was cut in order, it would say at the next start that the log is not needed there.
     fn mergeable(&self) -> Vec<Meta> {
-        let cut = self.head.min_valid();
+        let cut = self.head().min_valid();
         let blocks = self.blocks();
         let metas = blocks.iter().map(|it| it.meta());
         metas.filter(|it| !it.has_hint(HINT_OUT_OF_ORDER) || it.maxt <= cut).cloned().collect()
@@ -243,7 +249,7 @@ impl Inner {
     /// Merges blocks until there is nothing to merge, or the head is due again.
     fn compact_blocks(&self) -> Result<(), Error> {
         let ranges = ranges(self.options.block_range_min_ms, self.options.block_range_max_ms);
-        while !self.is_stopping() && !self.head.is_compactable() {
+        while !self.is_stopping() && !self.head().is_compactable() {
             let metas = self.mergeable();
             let parents = plan(&metas, &ranges);
             if parents.is_empty() {
@@ -316,7 +322,7 @@ impl Inner {
             tracing::warn!(%error, "Unable to retrieve filesystem size of database directory, skip percentage limitation and default to fixed size limitation");
         }
         let bytes_max = retention.bytes_of(space.ok().map(|it| it.total));
-        deletable(sizes, self.head.disk_bytes(), retention.time_ms, bytes_max)
+        deletable(sizes, self.head().disk_bytes(), retention.time_ms, bytes_max)
     }
 
     /// A name for a block. Chance comes from the hasher of the standard library.

@@ -1,7 +1,7 @@
 //! The database: a head, blocks, and the thread that turns one into the other.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use storage::{Appendable, Appender, Querier, Queryable, ReadError};
 use crate::blocks::Blocks;
 use crate::exemplars::Exemplars;
 use crate::floor::Floor;
-use crate::head::{Head, HeadQuerier, Replayed, Setup, WAL_FOLDER};
+use crate::generations::Generations;
+use crate::head::{Head, HeadQuerier, Setup, WAL_FOLDER};
 use crate::memory::{Memory, MemoryStatus};
 use crate::metrics::{self, Metrics};
 use crate::retention::{self, Retention};
 use crate::sync::{lock, read};
-use crate::{OpenError, Options, SeriesExemplars, Stats, StorageStatus, quarantine};
+use crate::{OpenError, Options, ReplayStatus, SeriesExemplars, Stats, StorageStatus, quarantine};
 
 /// Maintenance is looked at so often.
 const TICK: Duration = Duration::from_secs(60);
@@ -42,32 +43,51 @@ pub(crate) struct Inner {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
-    pub(crate) head: Arc<Head>,
+    pub(crate) generations: Generations,
+    pub(crate) exemplars: Arc<Exemplars>,
     pub(crate) blocks: RwLock<Blocks>,
+    /// Until the head is loaded: whether the files of the head may hold what is older than the end of the blocks.
+    pub(crate) has_late_log: bool,
     /// Held by whoever compacts or reloads.
     pub(crate) maintaining: Mutex<()>,
     /// Nothing may be written.
     pub(crate) is_read_only: bool,
-    n_wal_corruptions: u64,
+    pub(crate) n_wal_corruptions: AtomicU64,
     /// What was damaged in the log and the head chunks when they were opened, and what became of it.
-    repairs: Vec<String>,
+    pub(crate) repairs: Mutex<Vec<String>>,
     /// Held while the database is open. `None` if it is only read, or closed.
-    lock: Mutex<Option<Box<dyn Send>>>,
+    pub(crate) lock: Mutex<Option<Box<dyn Send>>>,
     /// Set once, to end the maintenance thread.
-    stop: Mutex<bool>,
-    stopped: Condvar,
+    pub(crate) stop: Mutex<bool>,
+    pub(crate) stopped: Condvar,
 }
 
 impl Db {
-    /// Opens or creates the database in `directory`, replays its log, and starts the maintenance
-    /// thread, which [`Db::close`] joins. Returns when everything is readable.
+    /// As [`Db::start`], and returns when everything is readable.
     ///
-    /// A block that is damaged is set aside as `<ULID>.quarantined`, with an error in the log; a log that is torn or corrupt is
-    /// cut back to its last good record, and what was lost is logged.
+    /// # Errors
+    /// As [`Db::start`] and [`Db::wait_loaded`].
+    pub fn open(
+        options: Options,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+        registry: &client::Registry,
+    ) -> Result<Self, OpenError> {
+        let db = Self::start(options, directory, clock, registry)?;
+        db.wait_loaded()?;
+        Ok(db)
+    }
+
+    /// Opens or creates the database in `directory` and starts the thread that replays its log and then
+    /// maintains it, which [`Db::close`] joins. Takes samples from now on; see [`Db::wait_loaded`] for when
+    /// all can be read. Only a directory that this program has not written before is replayed first.
+    ///
+    /// A block that is damaged is set aside as `<ULID>.quarantined`, with an error in the log; what is torn
+    /// or corrupt in the log is taken out, and what was lost is logged.
     ///
     /// # Errors
     /// If the directory is locked, unreadable, or damaged in a way that repair would make worse.
-    pub fn open(
+    pub fn start(
         options: Options,
         directory: Arc<dyn Directory>,
         clock: Arc<dyn Clock>,
@@ -84,20 +104,26 @@ impl Db {
         let wal_metrics = wal::Metrics::register(registry);
         let exemplars = Arc::new(Exemplars::new(options.exemplars_max, 0, registry));
         let setup = Setup {
-            options: &options,
+            memory: Arc::new(Memory::new(options.memory_limit_bytes, registry)),
+            options,
             directory,
             clock,
             metrics,
-            memory: Arc::new(Memory::new(options.memory_limit_bytes, registry)),
             exemplars,
             min_valid: i64::MIN,
             read_only: false,
         };
-        let inner = Arc::new(Inner::open(setup, wal_metrics, lock)?);
+        let (inner, load) = Inner::open(setup, wal_metrics, lock)?;
+        let inner = Arc::new(inner);
         metrics::register_gauges(registry, &inner);
         let worker = Arc::clone(&inner);
-        let thread =
-            std::thread::Builder::new().name("tsdb".to_owned()).spawn(move || worker.run());
+        let work = move || {
+            if let Some(load) = load {
+                load.run(&worker);
+            }
+            worker.run();
+        };
+        let thread = std::thread::Builder::new().name("tsdb".to_owned()).spawn(work);
         let thread = thread.map_err(OpenError::io("start the maintenance thread"))?;
         Ok(Self { inner, maintenance: Mutex::new(Some(thread)) })
     }
@@ -112,7 +138,7 @@ impl Db {
     ) -> Result<Self, OpenError> {
         let (options, metrics) = (Options::default(), Metrics::default());
         let setup = Setup {
-            options: &options,
+            options,
             directory,
             clock,
             metrics,
@@ -121,7 +147,8 @@ impl Db {
             min_valid: i64::MIN,
             read_only: true,
         };
-        let inner = Arc::new(Inner::open(setup, wal::Metrics::default(), None)?);
+        let (inner, _) = Inner::open(setup, wal::Metrics::default(), None)?;
+        let inner = Arc::new(inner);
         Ok(Self { inner, maintenance: Mutex::new(None) })
     }
 
@@ -135,20 +162,35 @@ impl Db {
         self.inner.storage_status()
     }
 
+    /// Waits until all that is in the files can be read.
+    ///
+    /// # Errors
+    /// If the files are damaged in a way that repair would make worse, or cannot be read. What was and is
+    /// appended stays in the log; nothing can be read. The reason is told once.
+    pub fn wait_loaded(&self) -> Result<(), OpenError> {
+        self.inner.generations.wait()
+    }
+
+    /// How far the log has been read.
+    pub fn replay_status(&self) -> ReplayStatus {
+        self.inner.generations.loading.status()
+    }
+
     /// Changes how late a sample may come, in milliseconds: see [`Options::out_of_order_window_ms`]. What came
     /// before stays, and still becomes blocks.
     pub fn set_out_of_order_window(&self, window_ms: i64) {
-        self.inner.head.out_of_order.set_window_ms(window_ms);
+        self.inner.generations.set(|head| head.out_of_order.set_window_ms(window_ms));
     }
 
     /// Changes how many exemplars are held in memory; the newest stay.
     pub fn set_exemplars_max(&self, n: usize) {
-        self.inner.head.exemplars.resize(n);
+        self.inner.exemplars.resize(n);
+        self.inner.head().exemplars.resize(n);
     }
 
     /// Changes how new chunks of floats are written: as XOR2 or as XOR. Open ones stay as they are.
     pub fn set_float_xor2(&self, is_xor2: bool) {
-        self.inner.head.float_xor2.store(is_xor2, Relaxed);
+        self.inner.generations.set(|head| head.float_xor2.store(is_xor2, Relaxed));
     }
 
     /// Finds the exemplars within `mint..=maxt` of the series that one of the selectors takes, sorted by
@@ -159,12 +201,12 @@ impl Db {
         maxt: i64,
         selectors: &[Vec<Matcher>],
     ) -> Vec<SeriesExemplars> {
-        self.inner.head.exemplars.select(mint, maxt, selectors)
+        self.inner.head().exemplars.select(mint, maxt, selectors)
     }
 
     /// Counts what the head holds; each list is cut to `limit` entries.
     pub fn stats(&self, limit: usize) -> Stats {
-        self.inner.head.stats(limit)
+        self.inner.head().stats(limit)
     }
 
     /// Time of the oldest sample, in head or blocks; `i64::MAX` without any.
@@ -179,25 +221,26 @@ impl Db {
 
     /// How many corruptions were found in the log and repaired when it was opened.
     pub fn wal_corruptions(&self) -> u64 {
-        self.inner.n_wal_corruptions
+        self.inner.n_wal_corruptions.load(SeqCst)
     }
 
     /// Bytes of memory of the head's series: records, labels as numbers, open chunks.
     pub fn series_bytes(&self) -> u64 {
-        self.inner.head.heap_bytes()
+        self.inner.head().heap_bytes()
     }
 
     /// Takes note of the bytes of memory that the process takes: to be called some times a second. When they
     /// near the limit, open chunks are written out, which may take seconds, and new series are rationed.
     pub fn observe_memory(&self, used: u64) {
-        if self.inner.head.memory.observe(used) {
-            self.inner.head.write_out();
+        let is_scarce_now = self.inner.head().memory.observe(used);
+        if let Some(head) = self.inner.generations.if_loaded().filter(|_| is_scarce_now) {
+            head.write_out();
         }
     }
 
     /// How memory stands against its limit.
     pub fn memory(&self) -> MemoryStatus {
-        self.inner.head.memory.status()
+        self.inner.head().memory.status()
     }
 
     /// Does at once what the maintenance thread does each minute: turns the head into blocks if it is old
@@ -213,6 +256,7 @@ impl Db {
     /// # Errors
     /// If the last bytes could not be written.
     pub fn close(&self) -> Result<(), OpenError> {
+        self.inner.generations.loading.cancel();
         *lock(&self.inner.stop) = true;
         self.inner.stopped.notify_all();
         if let Some(thread) = lock(&self.maintenance).take() {
@@ -220,7 +264,7 @@ impl Db {
             let _ = thread.join();
         }
         let _maintaining = lock(&self.inner.maintaining);
-        let closed = self.inner.head.close();
+        let closed = self.inner.head().close();
         if lock(&self.inner.lock).take().is_some() {
             // Left behind, it would only make the next start say that this one was not clean.
             let _ = self.inner.directory.remove_file(Path::new(LOCK_FILE));
@@ -242,7 +286,7 @@ impl Drop for Db {
 
 impl Appendable for Db {
     fn appender(&self) -> Box<dyn Appender> {
-        Box::new(self.inner.head.appender())
+        self.inner.generations.appender()
     }
 }
 
@@ -250,11 +294,13 @@ impl Queryable for Db {
     fn querier(&self, mint: i64, maxt: i64) -> Result<Box<dyn Querier>, ReadError> {
         let mut parts: Vec<Box<dyn Querier>> = Vec::new();
         // The head first: what it gives up after this is in the blocks looked at next.
-        let head = HeadQuerier::new(Arc::clone(&self.inner.head), mint, maxt);
+        let head = self.inner.readable_head(maxt)?;
+        let head = head.map(|head| HeadQuerier::new(head, mint, maxt));
         for block in self.inner.blocks().iter().filter(|it| it.overlaps(mint, maxt)) {
             parts.push(Box::new(block.querier(mint, maxt)));
         }
-        if parts.is_empty() || !head.is_outside() {
+        let is_needed = |it: &HeadQuerier| parts.is_empty() || !it.is_outside();
+        if let Some(head) = head.filter(is_needed) {
             parts.push(Box::new(head));
         }
         Ok(Box::new(MergeQuerier::new(parts)))
@@ -262,55 +308,11 @@ impl Queryable for Db {
 }
 
 impl Inner {
-    fn open(
-        setup: Setup<'_>,
-        wal_metrics: wal::Metrics,
-        lock: Option<Box<dyn Send>>,
-    ) -> Result<Self, OpenError> {
-        let start = setup.clock.monotonic();
-        let mut blocks = Blocks::default();
-        blocks
-            .load(setup.directory.as_ref(), &setup.metrics)
-            .map_err(block_error("list blocks"))?;
-        if !setup.read_only {
-            blocks
-                .quarantine(setup.directory.as_ref(), &setup.metrics)
-                .map_err(block_error("set damaged blocks aside"))?;
-        }
-        let setup = Setup { min_valid: blocks.in_order_maxt(), ..setup };
-        let (head, replayed) = Head::open(&setup, wal_metrics)?;
-        let Setup { options, directory, clock, metrics, read_only, .. } = setup;
-        let seconds = (clock.monotonic() - start).as_secs_f64();
-        metrics.replay_seconds.set(seconds);
-        report(&replayed, seconds);
-        Ok(Self {
-            options: options.clone(),
-            retention: Mutex::new(Retention {
-                time_ms: options.retention_ms,
-                bytes: options.retention_bytes,
-                percentage: options.retention_percentage,
-            }),
-            floor: Floor::default(),
-            directory,
-            clock,
-            metrics,
-            head,
-            blocks: RwLock::new(blocks),
-            maintaining: Mutex::default(),
-            is_read_only: read_only,
-            n_wal_corruptions: replayed.n_wal_corruptions,
-            repairs: replayed.repairs,
-            lock: Mutex::new(lock),
-            stop: Mutex::new(false),
-            stopped: Condvar::new(),
-        })
-    }
-
     pub(crate) fn storage_status(&self) -> StorageStatus {
         let logs = [WAL_FOLDER, "wbl"];
         StorageStatus {
             disk: self.disk_status(),
-            repairs: self.repairs.clone(),
+            repairs: lock(&self.repairs).clone(),
             quarantined: quarantine::list(self.directory.as_ref(), &logs),
             left_out: read(&self.blocks).left_out(),
         }
@@ -333,9 +335,15 @@ impl Inner {
         *lock(&self.stop)
     }
 
+    /// The head in charge, which holds only what came since the start until it is loaded.
+    pub(crate) fn head(&self) -> Arc<Head> {
+        self.generations.head()
+    }
+
     pub(crate) fn mint(&self) -> i64 {
         let in_blocks = self.blocks().iter().map(|it| it.meta().mint).min().unwrap_or(i64::MAX);
-        in_blocks.min(self.head.time_range().0).min(self.head.out_of_order.time_range().0)
+        let head = self.head();
+        in_blocks.min(head.time_range().0).min(head.out_of_order.time_range().0)
     }
 }
 
@@ -358,23 +366,7 @@ fn take_lock(
     Ok(Some(lock))
 }
 
-fn report(replayed: &Replayed, seconds: f64) {
-    for place in &replayed.repairs {
-        tracing::error!(%place, "repaired corruption");
-    }
-    let Replayed { n_unknown_samples, n_unknown_series, n_unknown_tombstones, .. } = *replayed;
-    if 0 < n_unknown_samples + n_unknown_series + n_unknown_tombstones {
-        tracing::warn!(
-            samples = n_unknown_samples,
-            series_of_mapped_chunks = n_unknown_series,
-            tombstones = n_unknown_tombstones,
-            "Unknown series references"
-        );
-    }
-    tracing::info!(samples = replayed.n_samples, seconds, "WAL replay completed");
-}
-
-fn block_error(what: &str) -> impl FnOnce(block::Error) -> OpenError {
+pub(crate) fn block_error(what: &str) -> impl FnOnce(block::Error) -> OpenError {
     let what = what.to_owned();
     move |error| OpenError::Io { what, source: std::io::Error::other(error.to_string()) }
 }

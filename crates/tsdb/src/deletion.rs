@@ -33,7 +33,7 @@ impl Inner {
     fn delete(&self, mint: i64, maxt: i64, matchers: &[Matcher]) -> Result<(), AdminError> {
         // Nothing moves from the head into a block meanwhile.
         let _maintaining = self.change()?;
-        self.head.delete(mint, maxt, matchers).map_err(AdminError::Log)?;
+        self.head().delete(mint, maxt, matchers).map_err(AdminError::Log)?;
         let directory = self.directory.as_ref();
         for block in self.blocks().iter().filter(|it| it.overlaps(mint, maxt)) {
             if block.delete(directory, mint, maxt, matchers)? {
@@ -77,6 +77,10 @@ impl Inner {
     pub(crate) fn change(&self) -> Result<std::sync::MutexGuard<'_, ()>, AdminError> {
         if self.is_read_only {
             return Err(AdminError::Refused("the database is open for reading only".to_owned()));
+        }
+        if self.generations.if_loaded().is_none() {
+            // A head that is not whole can neither become a block nor be deleted from.
+            return Err(AdminError::Refused("the write-ahead log is still being read".to_owned()));
         }
         Ok(lock(&self.maintaining))
     }

@@ -23,6 +23,8 @@ pub enum OpenError {
         /// What is wrong, and where in the file.
         reason: String,
     },
+    /// It was closed before it was loaded.
+    Closed,
 }
 
 impl OpenError {
@@ -37,6 +39,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Locked(source) => write!(f, "lock DB directory: {source}"),
             Self::Io { what, source } => write!(f, "{what}: {source}"),
+            Self::Closed => f.write_str("closed before it was loaded"),
             Self::Corrupt { path, reason } => write!(f, "{}: {reason}", path.display()),
         }
     }

@@ -76,7 +76,7 @@ impl Inner {
 
     /// True while the head must not become a block: it could not be written.
     pub(crate) fn is_head_stuck(&self) -> bool {
-        self.is_paused() && self.disk_status().is_some_and(|it| it.free < self.head.disk_bytes())
+        self.is_paused() && self.disk_status().is_some_and(|it| it.free < self.head().disk_bytes())
     }
 
     /// Removes old blocks while too little of the disk is free.

@@ -6,7 +6,8 @@
 //! - [`out_of_order`]: samples that come late.
 //! - [`querier`], [`select`]: reading; [`isolation`]: what a reader may see.
 //! - [`deletion`]: what is deleted, in memory and in the log.
-//! - [`replay`]: the head as the files describe it; [`truncate`]: giving up what a block holds.
+//! - [`replay`]: the head as the files describe it; [`references`]: which were given out.
+//! - [`truncate`]: giving up what a block holds.
 //!
 //! Locks, in the order in which they may be taken: log; log of late samples; index; list of pages; a page; chunk files.
 //! The gate of [`isolation`] comes before the pages.
@@ -26,6 +27,7 @@ mod out_of_order;
 mod pairs;
 mod postings;
 mod querier;
+mod references;
 mod replay;
 mod select;
 mod series;
@@ -47,9 +49,10 @@ use crate::sync::{lock, read};
 
 pub(crate) use appender::HeadAppender;
 pub(crate) use block_source::{HeadRange, What};
-pub(crate) use out_of_order::LateCut;
+pub(crate) use out_of_order::{LateCut, has_log as has_late_log};
 pub(crate) use querier::HeadQuerier;
-pub(crate) use replay::{Replayed, Setup};
+pub(crate) use references::References;
+pub(crate) use replay::{Live, Replayed, Setup, load_behind};
 
 /// The folder of the log within the data directory.
 pub(crate) const WAL_FOLDER: &str = "wal";
@@ -67,6 +70,7 @@ pub(crate) struct Head {
     pages: series::Pages,
     /// The greatest reference there is. Given out while `index` is locked to write.
     last_ref: AtomicU64,
+    references: RwLock<Arc<References>>,
     /// `None` once closed, or if only read.
     log: Mutex<Option<wal::Writer>>,
     /// Records of series that no commit has logged yet.
@@ -138,8 +142,15 @@ impl Head {
         self.maxt.fetch_max(maxt, SeqCst);
     }
 
-    fn next_ref(&self) -> u64 {
-        self.last_ref.fetch_add(1, SeqCst) + 1
+    /// Gives out a reference.
+    ///
+    /// # Errors
+    /// If it cannot be made sure that it is never given out again.
+    fn next_ref(&self) -> std::io::Result<u64> {
+        let next = self.last_ref.load(SeqCst) + 1;
+        read(&self.references).allow(next)?;
+        self.last_ref.store(next, SeqCst);
+        Ok(next)
     }
 
     /// See [`isolation::Isolation::watermarks`].
@@ -187,7 +198,13 @@ impl Head {
         let logged = self.log(&[]);
         let writer = lock(&self.log).take();
         let Some(writer) = writer else { return Ok(()) };
+        let references = read(&self.references);
+        references.note_segment(writer.segment());
         let closed = writer.close().map_err(|error| error.to_string());
+        let noted = references.close(self.last_ref.load(SeqCst));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the last series reference is not noted; the next start sets it higher");
+        }
         let chunks =
             self.chunk_files.close().map_err(|error| format!("close head chunk files: {error}"));
         logged.and(closed).and(self.close_late_log()).and(chunks)

@@ -171,48 +171,48 @@ pub(crate) fn register_gauges(registry: &Registry, inner: &Arc<Inner>) {
         registry.gauge_fn(name, help, move || inner.upgrade().map_or(0.0, |it| read(&it)));
     };
     gauge("prometheus_tsdb_head_series", "Total number of series in the head block.", |it| {
-        it.head.n_series_and_chunks().0 as f64
+        it.head().n_series_and_chunks().0 as f64
     });
     gauge("prometheus_tsdb_head_chunks", "Total number of chunks in the head block.", |it| {
-        it.head.n_series_and_chunks().1 as f64
+        it.head().n_series_and_chunks().1 as f64
     });
     gauge(
         "prometheus_tsdb_head_native_histogram_series",
         "Number of series in the head whose open chunk holds native histograms.",
-        |it| it.head.n_histograms().0 as f64,
+        |it| it.head().n_histograms().0 as f64,
     );
     gauge(
         "prometheus_tsdb_head_native_histogram_buckets",
         "Number of buckets of the native histograms in open chunks of the head.",
-        |it| it.head.n_histograms().1 as f64,
+        |it| it.head().n_histograms().1 as f64,
     );
     gauge(
         "prometheus_tsdb_head_min_time",
         "Minimum time bound of the head block in milliseconds.",
-        |it| it.head.time_range().0 as f64,
+        |it| it.head().time_range().0 as f64,
     );
     gauge(
         "prometheus_tsdb_head_max_time",
         "Maximum timestamp of the head block in milliseconds.",
-        |it| it.head.time_range().1 as f64,
+        |it| it.head().time_range().1 as f64,
     );
     gauge(
         "prometheus_tsdb_head_min_time_seconds",
         "Minimum time bound of the head block in seconds.",
-        |it| (it.head.time_range().0 / 1000) as f64,
+        |it| (it.head().time_range().0 / 1000) as f64,
     );
     gauge(
         "prometheus_tsdb_head_max_time_seconds",
         "Maximum timestamp of the head block in seconds.",
-        |it| (it.head.time_range().1 / 1000) as f64,
+        |it| (it.head().time_range().1 / 1000) as f64,
     );
     gauge(
         "prometheus_tsdb_head_chunks_storage_size_bytes",
         "Size of the chunks_head directory.",
-        |it| it.head.chunk_bytes() as f64,
+        |it| it.head().chunk_bytes() as f64,
     );
     gauge("prometheus_tsdb_wal_storage_size_bytes", "Size of the write log directory.", |it| {
-        it.head.wal_bytes() as f64
+        it.head().wal_bytes() as f64
     });
     gauge(
         "prometheus_tsdb_lowest_timestamp",
@@ -227,12 +227,12 @@ pub(crate) fn register_gauges(registry: &Registry, inner: &Arc<Inner>) {
     gauge(
         "prometheus_tsdb_isolation_low_watermark",
         "The lowest TSDB append ID that is still referenced.",
-        |it| f64::from(it.head.watermarks().0),
+        |it| f64::from(it.head().watermarks().0),
     );
     gauge(
         "prometheus_tsdb_isolation_high_watermark",
         "The highest TSDB append ID that has been given out.",
-        |it| f64::from(it.head.watermarks().1),
+        |it| f64::from(it.head().watermarks().1),
     );
     blocks::register_gauges(registry, inner);
 }

@@ -39,8 +39,9 @@ impl Inner {
     }
 
     fn write_head_into(&self, folder: &Path) -> Result<(), AdminError> {
-        let (mint, maxt) = self.head.time_range();
-        let (late_mint, late_maxt) = self.head.out_of_order.time_range();
+        let head = self.head();
+        let (mint, maxt) = head.time_range();
+        let (late_mint, late_maxt) = head.out_of_order.time_range();
         let (mint, maxt) = (mint.min(late_mint), maxt.max(late_maxt));
         if maxt < mint {
             return Ok(());
@@ -50,9 +51,8 @@ impl Inner {
         meta.compaction.level = 1;
         meta.compaction.sources = vec![ulid];
         let directory = Subdirectory::new(self.directory.as_ref(), folder);
-        let source = |what| -> Box<dyn SeriesSource> {
-            Box::new(HeadRange::new(&self.head, what, mint, maxt))
-        };
+        let source =
+            |what| -> Box<dyn SeriesSource> { Box::new(HeadRange::new(&head, what, mint, maxt)) };
         let mut sources = [source(What::InOrder), source(What::Late(None))];
         let segment_bytes = self.options.block_segment_bytes;
         write_block(&directory, meta, segment_bytes, &mut sources)?;

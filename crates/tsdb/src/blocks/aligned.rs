@@ -10,7 +10,8 @@ use crate::head::{HeadRange, What};
 impl Inner {
     /// Turns the samples that came out of order into blocks.
     pub(super) fn compact_late(&self) -> Result<(), Error> {
-        let Some(cut) = self.head.cut_late()? else { return Ok(()) };
+        let head = self.head();
+        let Some(cut) = head.cut_late()? else { return Ok(()) };
         for range in &cut.ranges {
             if self.is_stopping() {
                 return Ok(());
@@ -18,16 +19,17 @@ impl Inner {
             self.write_aligned(*range, What::Late(Some(&cut)), HINT_OUT_OF_ORDER)?;
         }
         self.reload()?;
-        if self.head.drop_late(&cut, &|| self.is_stopping()) {
+        if head.drop_late(&cut, &|| self.is_stopping()) {
             // Series that had nothing else, and chunk files.
-            self.head.drop_unused(self.head.time_range().0);
+            head.drop_unused(head.time_range().0);
         }
         Ok(())
     }
 
     /// Writes the block of one multiple of the block range.
     fn write_aligned(&self, range: i64, what: What<'_>, hint: &str) -> Result<(), Error> {
-        let length = self.head.chunk_range_ms;
+        let head = self.head();
+        let length = head.chunk_range_ms;
         let mint = range.saturating_mul(length);
         let maxt = mint.saturating_add(length);
         let ulid = self.new_ulid();
@@ -37,7 +39,7 @@ impl Inner {
         // As upstream: no block has this name.
         meta.compaction.parents = vec![Parent { ulid: Ulid::new(0, 0), mint: 0, maxt: 0 }];
         meta.compaction.hints = vec![hint.to_owned()];
-        let source = HeadRange::new(&self.head, what, mint, maxt - 1);
+        let source = HeadRange::new(&head, what, mint, maxt - 1);
         let written = self.write_first(meta, Box::new(source))?;
         if let Some(meta) = written {
             tracing::info!(block = %meta.ulid, mint, maxt, hint, series = meta.stats.n_series, "write block");

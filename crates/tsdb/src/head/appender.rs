@@ -260,6 +260,14 @@ impl OpenAppenders {
         lock(&self.state).1.remove(&number);
         self.closed.notify_all();
     }
+
+    /// Waits until no batch is open; false if one still is after `patience`.
+    pub(super) fn wait_for_none(&self, patience: Duration) -> bool {
+        let state = lock(&self.state);
+        let some = |it: &mut (u64, BTreeMap<u64, i64>)| !it.1.is_empty();
+        let waited = self.closed.wait_timeout_while(state, patience, some);
+        waited.unwrap_or_else(PoisonError::into_inner).0.1.is_empty()
+    }
 }
 
 impl Head {
@@ -306,7 +314,9 @@ impl Head {
                 "new series are refused: the log cannot be written".to_owned(),
             ));
         }
-        let series = self.next_ref();
+        let series = self.next_ref().map_err(|error| {
+            AppendError::Limit(format!("new series are refused: no reference for it: {error}"))
+        })?;
         let page = self.pages.make(page_of(series));
         {
             let mut page = lock(&page);
@@ -341,7 +351,11 @@ impl Head {
         if records.is_empty() {
             return Ok(());
         }
+        let before = writer.segment();
         let result = writer.log(&records);
+        if before != writer.segment() {
+            read(&self.references).note_segment(writer.segment());
+        }
         if result.is_err() {
             lock(&self.unlogged).extend(new_series);
         }

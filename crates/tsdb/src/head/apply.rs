@@ -178,18 +178,13 @@ impl Head {
         sample: &Sample,
         applied: &mut Applied,
     ) -> Pushed {
-        let Sample { st, t, ref value } = *sample;
+        let t = sample.t;
         let Some(series) = page.get(at) else { return Pushed::Late };
         if page.last_t(series).is_some_and(|last| t <= last) {
             return Pushed::Late;
         }
         page.widen(t);
-        let value = match value {
-            Value::Float(v) => AnyValue::Float(*v),
-            Value::Histogram(it) => AnyValue::Histogram(it),
-            Value::FloatHistogram(it) => AnyValue::FloatHistogram(it),
-        };
-        self.push_any(page, at, AnySample { st, t, value }, applied)
+        self.push_any(page, at, as_any(sample), applied)
     }
 
     /// Appends a sample that is later than all of its series.
@@ -332,6 +327,17 @@ impl Head {
         self.metrics.mmap_chunks.inc();
         true
     }
+}
+
+/// The sample, as appenders take it.
+pub(super) fn as_any(sample: &Sample) -> AnySample<'_> {
+    let Sample { st, t, ref value } = *sample;
+    let value = match value {
+        Value::Float(v) => AnyValue::Float(*v),
+        Value::Histogram(it) => AnyValue::Histogram(it),
+        Value::FloatHistogram(it) => AnyValue::FloatHistogram(it),
+    };
+    AnySample { st, t, value }
 }
 
 /// Stores a sample in order with `push`; false if it is not in order.

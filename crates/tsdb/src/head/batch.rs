@@ -42,6 +42,7 @@ pub(super) struct Part {
 }
 
 /// A sample that is no plain float.
+#[derive(Clone)]
 pub(super) struct Other {
     pub(super) series: u64,
     pub(super) sample: Sample,

@@ -139,10 +139,16 @@ impl ChunkFiles {
         Ok((files, repaired))
     }
 
+    /// Holds nothing and takes nothing; the files are left alone.
+    pub(crate) fn none(directory: Arc<dyn Directory>) -> Self {
+        let folder = PathBuf::from(FOLDER);
+        Self { directory, folder, read_only: true, state: Mutex::default() }
+    }
+
     /// Appends a chunk.
     ///
     /// # Errors
-    /// If the disk has refused for a while; the chunk is not taken then.
+    /// If the disk has refused for a while, or if none are taken; the chunk is not taken then.
     pub(crate) fn write(
         &self,
         series: u64,

@@ -21,8 +21,11 @@ mod read;
 mod replay;
 mod table;
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
+
+use stdx::Directory;
 
 use crate::sync::lock;
 pub(crate) use append::Admission;
@@ -35,10 +38,19 @@ pub(crate) use table::{LateSample, LateTable};
 /// The folder of the log within the data directory.
 pub(crate) const WBL_FOLDER: &str = "wbl";
 
+/// True if the log, which need not be there, may hold a record.
+pub(crate) fn has_log(directory: &dyn Directory) -> bool {
+    let folder = Path::new(WBL_FOLDER);
+    directory.exists(folder)
+        && directory.list(folder).map_or(true, |found| found.iter().any(|it| 0 < it.size))
+}
+
 /// What a head has beside its pages about late samples.
 pub(crate) struct OutOfOrder {
     /// How late a sample may come, in milliseconds; 0 if none may.
     window_ms: AtomicI64,
+    /// None may, whatever the window is: see [`OutOfOrder::refusing`].
+    is_refusing: bool,
     /// Set with the first late sample: until then nobody looks for any.
     is_used: AtomicBool,
     spans: Mutex<Spans>,
@@ -66,10 +78,26 @@ impl OutOfOrder {
     pub(super) fn new(window_ms: i64) -> Self {
         Self {
             window_ms: AtomicI64::new(window_ms),
+            is_refusing: false,
             is_used: AtomicBool::new(false),
             spans: Mutex::new(Spans { older: NOTHING, newer: NOTHING }),
             log: Mutex::default(),
         }
+    }
+
+    /// As [`OutOfOrder::new`], of a young head: it takes no late samples and only passes the window on.
+    pub(super) fn refusing(window_ms: i64) -> Self {
+        Self { is_refusing: true, ..Self::new(window_ms) }
+    }
+
+    /// How late a sample may come; 0 if none may.
+    fn window_ms(&self) -> i64 {
+        if self.is_refusing { 0 } else { self.window_ms.load(SeqCst) }
+    }
+
+    /// Takes over the window of a head in whose place this one's comes.
+    pub(super) fn inherit(&self, young: &Self) {
+        self.set_window_ms(young.window_ms.load(SeqCst));
     }
 
     /// Changes how late a sample may come. What is held stays.

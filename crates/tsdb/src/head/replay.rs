@@ -3,14 +3,17 @@
 //! A sample that a mapped chunk of its series holds already is passed over, and so is one that is in a
 //! block. Postings are built at the end, in the order of references, because the log may name series in
 //! any order.
+//!
+//! [`Head::open`] replays all, then returns. [`load_behind`] replays while another head, the young one, takes
+//! samples into a new segment of the same log; see [`behind`].
 
+mod behind;
 mod damage;
 mod extras;
 mod histograms;
 mod workers;
 
-use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
@@ -22,6 +25,7 @@ use wal::record::{self, DecodeError, Kind, RefSample, Tombstone};
 use wal::{Position, Reader, checkpoint, segment};
 
 use super::appender::OpenAppenders;
+use super::batch::Other;
 use super::chunk_files::{ChunkFiles, Entry};
 use super::deletion::Deletions;
 use super::index::{Index, Key};
@@ -29,12 +33,15 @@ use super::isolation::Isolation;
 use super::open::Open;
 use super::out_of_order::{LateReplay, OutOfOrder};
 use super::series::{Finished, Pages, page_of};
-use super::{Head, WAL_FOLDER, metadata};
+use super::{Head, References, WAL_FOLDER, metadata};
 use crate::exemplars::Exemplars;
+use crate::generations::Loading;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sync::{lock, write};
 use crate::{OpenError, Options};
+use behind::open_log;
+pub(crate) use behind::{Live, load_behind};
 use damage::Bad;
 pub(crate) use damage::{read_records, repair};
 use extras::Extras;
@@ -53,8 +60,9 @@ pub(crate) struct Replayed {
 }
 
 /// What a head is opened with.
-pub(crate) struct Setup<'a> {
-    pub(crate) options: &'a Options,
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) options: Options,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -72,47 +80,33 @@ impl Head {
     /// # Errors
     /// If the disk refuses, or something is damaged that must not be repaired by guessing.
     pub(crate) fn open(
-        setup: &Setup<'_>,
+        setup: &Setup,
         wal_metrics: wal::Metrics,
+        loading: &Loading,
     ) -> Result<(Arc<Self>, Replayed), OpenError> {
         let mut replayed = Replayed::default();
-        let directory = Arc::clone(&setup.directory);
-        let mut mapped: Vec<Entry> = Vec::new();
-        let mut late = LateReplay::default();
-        let keep = |it: Entry| {
-            let is_needed = !late.take(&it) && setup.min_valid <= it.maxt && it.encoding.is_some();
-            mapped.extend(is_needed.then_some(it));
-        };
-        let (chunk_files, repaired) =
-            ChunkFiles::open(Arc::clone(&directory), setup.read_only, keep)
-                .map_err(|error| read_error(&error))?;
-        if let Some(it) = repaired {
-            setup.metrics.mmap_corruptions.inc();
-            replayed.repairs.push(format!("{} at {}: {}", it.path.display(), it.offset, it.rule));
-        }
-        let head = Arc::new(Self::empty(setup, chunk_files));
-        let replay = Replay::new(&head, mapped, late, &mut replayed);
-        let mut replay = replay.map_err(OpenError::io("start replaying"))?;
-        replay.all(setup.read_only)?;
+        let mut replay = Replay::start(setup, loading, &mut replayed)?;
+        replay.files(None, setup.read_only)?;
         replay.late(setup.read_only)?;
-        replay.finish();
+        replay.index();
+        let (head, _) = replay.finish(u64::MAX);
         if !setup.read_only {
-            let folder = Path::new(WAL_FOLDER);
-            let writer = wal::Writer::open(
-                directory,
-                folder,
-                head.wal_options,
-                Arc::clone(&setup.clock),
-                wal_metrics,
-            )
-            .map_err(OpenError::io("open WAL"))?;
+            let writer = open_log(setup, wal_metrics)?;
+            head.begin_references(head.last_ref.load(SeqCst), writer.segment())?;
             *lock(&head.log) = Some(writer);
         }
         Ok((head, replayed))
     }
 
-    fn empty(setup: &Setup<'_>, chunk_files: ChunkFiles) -> Self {
-        let Options { block_range_min_ms, wal_segment_bytes, wal_compression, .. } = *setup.options;
+    fn begin_references(&self, taken: u64, segment: u32) -> Result<(), OpenError> {
+        let references = References::start(Arc::clone(&self.directory), taken, segment)
+            .map_err(OpenError::io("set series references aside"))?;
+        *write(&self.references) = Arc::new(references);
+        Ok(())
+    }
+
+    fn empty(setup: &Setup, chunk_files: ChunkFiles) -> Self {
+        let Options { block_range_min_ms, wal_segment_bytes, wal_compression, .. } = setup.options;
         Self {
             directory: Arc::clone(&setup.directory),
             clock: Arc::clone(&setup.clock),
@@ -126,6 +120,7 @@ impl Head {
             index: RwLock::new(Index::default()),
             pages: Pages::default(),
             last_ref: AtomicU64::new(0),
+            references: RwLock::new(Arc::new(References::unlimited())),
             log: Mutex::new(None),
             unlogged: Mutex::default(),
             chunk_files,
@@ -161,7 +156,8 @@ fn read_error(error: &storage::ReadError) -> OpenError {
 }
 
 struct Replay<'a> {
-    head: &'a Arc<Head>,
+    head: Arc<Head>,
+    loading: &'a Loading,
     /// Chunks of `chunks_head`, by series and then in file order.
     mapped: Vec<Entry>,
     late: LateReplay,
@@ -175,19 +171,34 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(
-        head: &'a Arc<Head>,
-        mut mapped: Vec<Entry>,
-        late: LateReplay,
+    /// Loads mapped chunks, into a head that has no series yet.
+    fn start(
+        setup: &Setup,
+        loading: &'a Loading,
         replayed: &'a mut Replayed,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, OpenError> {
+        let mut mapped: Vec<Entry> = Vec::new();
+        let mut late = LateReplay::default();
+        let keep = |it: Entry| {
+            let is_needed = !late.take(&it) && setup.min_valid <= it.maxt && it.encoding.is_some();
+            mapped.extend(is_needed.then_some(it));
+        };
+        let directory = Arc::clone(&setup.directory);
+        let (chunk_files, repaired) = ChunkFiles::open(directory, setup.read_only, keep)
+            .map_err(|error| read_error(&error))?;
+        if let Some(it) = repaired {
+            setup.metrics.mmap_corruptions.inc();
+            replayed.repairs.push(format!("{} at {}: {}", it.path.display(), it.offset, it.rule));
+        }
         mapped.sort_by_key(|it| it.series);
         let last_ref = mapped.last().map_or(0, |it| it.series);
-        let min_valid = head.min_valid.load(SeqCst);
-        let workers = Workers::start(head)?;
+        let head = Arc::new(Head::empty(setup, chunk_files));
+        let min_valid = setup.min_valid;
+        let workers = Workers::start(&head).map_err(OpenError::io("start replaying"))?;
         let (aliases, extras, key) = (HashMap::new(), Extras::default(), Key::default());
         Ok(Self {
             head,
+            loading,
             mapped,
             late,
             aliases,
@@ -200,7 +211,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    fn all(&mut self, read_only: bool) -> Result<(), OpenError> {
+    /// Replays the newest checkpoint and the segments behind it; those from `live` on are left out.
+    fn files(&mut self, live: Option<u32>, read_only: bool) -> Result<(), OpenError> {
         let folder = Path::new(WAL_FOLDER);
         let directory = Arc::clone(&self.head.directory);
         let mut first = 0;
@@ -219,9 +231,11 @@ impl<'a> Replay<'a> {
         }
         let numbers = segment::list(directory.as_ref(), folder)
             .map_err(OpenError::io("list WAL segments"))?;
-        let Some(last) = numbers.last().copied().filter(|last| first <= *last) else {
+        let old = numbers.iter().copied().take_while(|n| live.is_none_or(|live| *n < live));
+        let Some(last) = old.last().filter(|last| first <= *last) else {
             return Ok(());
         };
+        self.loading.begin(first, last);
         if !numbers.contains(&first) {
             let reason = format!("open WAL segment: {first}: no such file");
             return Err(OpenError::Corrupt {
@@ -241,14 +255,15 @@ impl<'a> Replay<'a> {
     /// Replays the log of out-of-order samples.
     fn late(&mut self, read_only: bool) -> Result<(), OpenError> {
         self.workers.wait();
-        self.late.log(self.head, &self.aliases, read_only, self.replayed)?;
+        self.late.log(&self.head, &self.aliases, self.loading, read_only, self.replayed)?;
         self.last_ref = self.last_ref.max(self.late.last_ref);
         Ok(())
     }
 
     /// Replays records until the end or until one that is bad.
     fn records(&mut self, reader: &mut Reader) -> Result<Option<Bad>, OpenError> {
-        read_records(reader, |bytes| self.record(bytes))
+        let loading = self.loading;
+        read_records(reader, |segment| loading.reach(segment), |bytes| self.record(bytes))
     }
 
     fn record(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
@@ -272,22 +287,22 @@ impl<'a> Replay<'a> {
     }
 
     fn series(&mut self, series: u64, labels: &Labels) {
-        self.last_ref = self.last_ref.max(series);
         if labels.is_empty() || series == 0 || 1 << 40 <= series {
             return;
         }
+        self.last_ref = self.last_ref.max(series);
         let mut key = std::mem::take(&mut self.key);
         let target = self.place(series, labels, &mut key);
         self.key = key;
         if let Some(target) = target {
             self.attach(series, target);
-            self.late.attach(self.head, series, target);
+            self.late.attach(&self.head, series, target);
         }
     }
 
     /// Finds or makes the series for a reference of the log. `None` if there is nothing to attach.
     fn place(&mut self, series: u64, labels: &Labels, key: &mut Key) -> Option<u64> {
-        let mut index = self.head.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut index = write(&self.head.index);
         index.make_key(labels, key);
         let key = key.as_bytes();
         let page_has = |it: u64| {
@@ -352,7 +367,9 @@ impl<'a> Replay<'a> {
 
     fn sample(&mut self, mut it: RefSample) {
         // Even if its series is lost: the reference must not name another one that comes later.
-        self.last_ref = self.last_ref.max(it.series.0);
+        if it.series.0 < 1 << 40 {
+            self.last_ref = self.last_ref.max(it.series.0);
+        }
         if it.t < self.min_valid {
             return;
         }
@@ -394,20 +411,19 @@ impl<'a> Replay<'a> {
     }
 
     /// Builds postings, and drops what is not needed.
-    fn finish(self) {
-        let head = self.head;
-        let done = self.workers.finish();
-        head.widen(done.applied.mint, done.applied.maxt);
-        self.replayed.n_samples = done.applied.n.iter().sum();
-        self.replayed.n_unknown_samples += done.n_unknown.iter().sum::<u64>();
-        head.last_ref.store(self.last_ref, SeqCst);
-        for kind in 0..2 {
-            head.metrics.unknown_samples[kind].add(done.n_unknown[kind]);
-        }
-        head.metrics.unknown_tombstones.add(self.replayed.n_unknown_tombstones);
-        head.metrics.wal_corruptions.add(self.replayed.n_wal_corruptions);
-        let mut index = head.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (n, page) in head.pages.all() {
+    fn index(&mut self) {
+        self.workers.wait();
+        self.add_postings(0);
+        self.head.drop_unused(self.min_valid);
+        let n_unknown = self.count_unknown();
+        self.replayed.n_unknown_series = n_unknown;
+        self.head.metrics.unknown_series.add(n_unknown);
+    }
+
+    /// Adds the series on pages from `first` on to the postings; no later one may be there yet.
+    fn add_postings(&self, first: u64) {
+        let mut index = write(&self.head.index);
+        for (n, page) in self.head.pages.all().into_iter().filter(|(n, _)| first <= *n) {
             let page = lock(&page);
             for series in page.refs(n) {
                 let record = page.get(series).expect("just listed");
@@ -415,26 +431,36 @@ impl<'a> Replay<'a> {
             }
         }
         index.shrink();
-        drop(index);
-        *lock(&head.aliases) = self.aliases;
-        head.drop_unused(head.min_valid.load(SeqCst));
-        self.replayed.n_unknown_series = unknown(&self.mapped, head);
-        head.metrics.unknown_series.add(self.replayed.n_unknown_series);
     }
-}
 
-/// Counts series that have mapped chunks but no labels: their record was lost.
-fn unknown(mapped: &[Entry], head: &Head) -> u64 {
-    let mut series: BTreeMap<u64, bool> = BTreeMap::new();
-    let aliases = lock(&head.aliases);
-    for it in mapped {
-        series.entry(it.series).or_insert_with(|| {
-            aliases.contains_key(&it.series)
-                || head
-                    .pages
-                    .find(page_of(it.series))
-                    .is_some_and(|page| lock(&page).get(it.series).is_some())
-        });
+    /// Ends the replay. Series from the reference `live` on, which starts a page, came after
+    /// [`Replay::index`]. Returns what the workers were told to keep.
+    fn finish(self, live: u64) -> (Arc<Head>, Vec<Other>) {
+        let mut this = self;
+        this.workers.wait();
+        this.add_postings(page_of(live));
+        let Self { head, aliases, last_ref, workers, replayed, .. } = this;
+        let done = workers.finish();
+        head.widen(done.applied.mint, done.applied.maxt);
+        replayed.n_samples = done.applied.n.iter().sum();
+        replayed.n_unknown_samples += done.n_unknown.iter().sum::<u64>();
+        head.last_ref.store(last_ref, SeqCst);
+        for kind in 0..2 {
+            head.metrics.unknown_samples[kind].add(done.n_unknown[kind]);
+        }
+        head.metrics.unknown_tombstones.add(replayed.n_unknown_tombstones);
+        head.metrics.wal_corruptions.add(replayed.n_wal_corruptions);
+        *lock(&head.aliases) = aliases;
+        (head, done.late.unwrap_or_default())
     }
-    series.values().filter(|is_known| !**is_known).count() as u64
+
+    /// Counts series that have mapped chunks but no labels: their record was lost.
+    fn count_unknown(&self) -> u64 {
+        let is_known = |series: u64| {
+            let page = self.head.pages.find(page_of(series));
+            self.aliases.contains_key(&series) || page.is_some_and(|page| lock(&page).has(series))
+        };
+        let series = self.mapped.chunk_by(|a, b| a.series == b.series).map(|it| it[0].series);
+        series.filter(|it| !is_known(*it)).count() as u64
+    }
 }

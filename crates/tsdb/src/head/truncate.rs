@@ -11,7 +11,7 @@ use super::index::pairs_of;
 use super::pairs::PairId;
 use super::series::page_of;
 use super::{Head, WAL_FOLDER};
-use crate::sync::{lock, write};
+use crate::sync::{lock, read, write};
 
 /// Postings lists changed before the index is let go for those who wait.
 const LISTS_PER_LOCK: usize = 512;
@@ -138,7 +138,8 @@ impl Head {
         let (Some(first), Some(newest)) = (numbers.first(), numbers.last()) else {
             return Ok(None);
         };
-        writer.cut().map_err(|error| error.to_string())?;
+        let segment = writer.cut().map_err(|error| error.to_string())?;
+        read(&self.references).note_segment(segment);
         // The newest segment still belongs to the future: `newest - 1` is the last to look at.
         let last = first + (newest.saturating_sub(1).saturating_sub(*first)) * 2 / 3;
         Ok((*first < last).then_some(last))

@@ -47,7 +47,7 @@ impl Admission {
 impl Head {
     /// What a batch takes that is opened now and refuses what is before `min_valid` in order.
     pub(crate) fn admission(&self, min_valid: i64) -> Admission {
-        let window_ms = self.out_of_order.window_ms.load(SeqCst);
+        let window_ms = self.out_of_order.window_ms();
         // A head without samples takes over where the blocks end.
         let newest = self.maxt.load(SeqCst).max(self.min_valid.load(SeqCst));
         let late_from = (0 < window_ms).then(|| newest.saturating_sub(window_ms));

@@ -18,6 +18,7 @@ use super::super::series::{Page, page_of};
 use super::WBL_FOLDER;
 use super::table::{LateChunk, LateSample};
 use crate::OpenError;
+use crate::generations::Loading;
 use crate::sync::lock;
 
 /// Late samples on their way to their series.
@@ -37,9 +38,15 @@ impl LateReplay {
         if it.is_out_of_order && it.encoding.is_some() {
             let chunk = LateChunk { mint: it.mint, maxt: it.maxt, at: it.at };
             self.chunks.entry(it.series).or_default().push(chunk);
-            self.last_ref = self.last_ref.max(it.series);
+            self.saw(it.series);
         }
         it.is_out_of_order
+    }
+
+    fn saw(&mut self, series: u64) {
+        if series < 1 << 40 {
+            self.last_ref = self.last_ref.max(series);
+        }
     }
 
     /// Gives the chunks that were written under a reference to its series.
@@ -61,6 +68,7 @@ impl LateReplay {
         &mut self,
         head: &Head,
         aliases: &HashMap<u64, u64>,
+        loading: &Loading,
         read_only: bool,
         replayed: &mut Replayed,
     ) -> Result<(), OpenError> {
@@ -72,7 +80,9 @@ impl LateReplay {
         let mut from = Position { segment: *first, offset: 0 };
         loop {
             let mut reader = Reader::from(Arc::clone(directory), folder, from, *last);
-            let bad = read_records(&mut reader, |bytes| self.record(head, aliases, bytes))?;
+            let goes_on = |_| loading.is_wanted();
+            let bad =
+                read_records(&mut reader, goes_on, |bytes| self.record(head, aliases, bytes))?;
             let Some(bad) = bad else { break };
             drop(reader);
             from = repair(directory.as_ref(), folder, &bad, read_only, replayed)?;
@@ -133,7 +143,7 @@ impl LateReplay {
     }
 
     fn sample(&mut self, head: &Head, (logged, series): (SeriesRef, u64), sample: LateSample) {
-        self.last_ref = self.last_ref.max(logged.0);
+        self.saw(logged.0);
         let found = on_page(head, series, |page| {
             // One that is not kept is there already, or was refused before it was logged.
             head.insert_late(page, series, sample);
@@ -143,7 +153,7 @@ impl LateReplay {
 
     /// Drops the samples that are in the chunk of a marker. If the chunk was lost, that is none of them.
     fn marker(&mut self, head: &Head, series: u64, it: MmapMarker) {
-        self.last_ref = self.last_ref.max(it.series.0);
+        self.saw(it.series.0);
         on_page(head, series, |page| {
             let Some(late) = page.late.get_mut(series) else { return };
             let chunk = late.mapped.iter().find(|chunk| chunk.at.packed() == it.chunk);

@@ -17,11 +17,13 @@ pub(crate) struct Bad {
 }
 
 /// Hands over records until the end, or until one that cannot be read or that `each` finds bad.
+/// `goes_on` is asked before each record, with its segment.
 ///
 /// # Errors
-/// If the disk refuses.
+/// If the disk refuses, or it does not go on.
 pub(crate) fn read_records(
     reader: &mut Reader,
+    goes_on: impl Fn(u32) -> bool,
     mut each: impl FnMut(&[u8]) -> Result<(), DecodeError>,
 ) -> Result<Option<Bad>, OpenError> {
     loop {
@@ -29,6 +31,9 @@ pub(crate) fn read_records(
             Ok(None) => return Ok(None),
             Ok(Some(it)) => {
                 let (segment, offset) = (it.segment, it.offset);
+                if !goes_on(segment) {
+                    return Err(OpenError::Closed);
+                }
                 if let Err(DecodeError { rule }) = each(it.bytes) {
                     return Ok(Some(Bad { segment, offset, rule }));
                 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use chunk::Value;
+use chunk::{Sample, Value};
 use foldhash::fast::RandomState;
 use wal::record::RefSample;
 
 use super::super::Head;
-use super::super::apply::{Applied, TOUCHED_TOGETHER};
+use super::super::apply::{Applied, Pushed, TOUCHED_TOGETHER};
 use super::super::batch::Other;
 use super::super::series::{for_each_run, page_of};
 
@@ -38,6 +38,8 @@ struct Worker {
 enum Work {
     /// The second list after the first.
     Append(Vec<RefSample>, Vec<Other>),
+    /// From now on, keep samples that are late.
+    KeepLate,
     /// Answer, once all before this is done.
     Answer(SyncSender<()>),
 }
@@ -66,6 +68,8 @@ pub(super) struct Tally {
     pub(super) applied: Applied,
     /// Floats, then histograms.
     pub(super) n_unknown: [u64; 2],
+    /// Samples that are not later than the last one of their series, if they are to be kept.
+    pub(super) late: Option<Vec<Other>>,
 }
 
 impl Workers {
@@ -127,6 +131,14 @@ impl Workers {
         while answers.recv().is_ok() {}
     }
 
+    /// From now on, keeps samples that are not later than the last one of their series, in their order.
+    pub(super) fn keep_late(&mut self) {
+        for worker in &mut self.0 {
+            worker.send();
+            let _ = worker.queue.send(Work::KeepLate);
+        }
+    }
+
     /// Ends the workers and sums up what they did.
     pub(super) fn finish(mut self) -> Tally {
         let mut all = Tally::default();
@@ -140,6 +152,7 @@ impl Workers {
             }
             all.applied.mint = all.applied.mint.min(one.applied.mint);
             all.applied.maxt = all.applied.maxt.max(one.applied.maxt);
+            all.late.get_or_insert_default().extend(one.late.into_iter().flatten());
         }
         all
     }
@@ -174,6 +187,7 @@ fn run(head: &Head, work: &Receiver<Work>) -> Tally {
                 append(head, &samples, &mut tally);
                 append_others(head, &others, &mut tally);
             }
+            Work::KeepLate => drop(tally.late.get_or_insert_default()),
             Work::Answer(answer) => drop(answer.send(())),
         }
     }
@@ -182,7 +196,7 @@ fn run(head: &Head, work: &Receiver<Work>) -> Tally {
 
 fn append(head: &Head, samples: &[RefSample], tally: &mut Tally) {
     let mut n_known = 0;
-    let applied = &mut tally.applied;
+    let Tally { applied, late, .. } = tally;
     for_each_run(
         &head.pages,
         samples,
@@ -191,9 +205,15 @@ fn append(head: &Head, samples: &[RefSample], tally: &mut Tally) {
             for some in run.chunks(TOUCHED_TOGETHER) {
                 page.touch(some.iter().map(|it| it.series.0));
                 for it in some {
-                    n_known += u64::from(page.has(it.series.0));
+                    let is_known = page.has(it.series.0);
+                    n_known += u64::from(is_known);
                     let pushed = head.push_sample(page, it, applied);
                     applied.count(false, it.t, pushed);
+                    if let Some(late) = late.as_mut().filter(|_| is_known && pushed == Pushed::Late)
+                    {
+                        let sample = Sample { st: 0, t: it.t, value: Value::Float(it.v) };
+                        late.push(Other { series: it.series.0, sample });
+                    }
                 }
             }
         },
@@ -205,16 +225,20 @@ fn append_others(head: &Head, others: &[Other], tally: &mut Tally) {
     let is_histogram = |it: &Other| !matches!(it.sample.value, Value::Float(_));
     let kinds = others.iter().map(|it| usize::from(is_histogram(it)));
     kinds.for_each(|kind| tally.n_unknown[kind] += 1);
-    let Tally { applied, n_unknown } = tally;
+    let Tally { applied, n_unknown, late } = tally;
     for_each_run(
         &head.pages,
         others,
         |it| it.series,
         |page, run| {
             for it in run {
-                n_unknown[usize::from(is_histogram(it))] -= u64::from(page.has(it.series));
+                let is_known = page.has(it.series);
+                n_unknown[usize::from(is_histogram(it))] -= u64::from(is_known);
                 let pushed = head.push_other(page, it.series, &it.sample, applied);
                 applied.count(is_histogram(it), it.sample.t, pushed);
+                if let Some(late) = late.as_mut().filter(|_| is_known && pushed == Pushed::Late) {
+                    late.push(it.clone());
+                }
             }
         },
     );
