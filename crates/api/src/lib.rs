@@ -95,6 +95,8 @@ pub struct Api {
     registry: Arc<Registry>,
     /// Set when the server is ready.
     parts: OnceLock<Parts>,
+    /// Set when the database takes samples, which is before it is ready.
+    starting: OnceLock<Arc<tsdb::Db>>,
     loaded: RwLock<Loaded>,
     commands: mpsc::Sender<Command>,
     query_slots: Semaphore,
@@ -136,6 +138,7 @@ impl Api {
             engine,
             registry: Arc::clone(&registry),
             parts: OnceLock::new(),
+            starting: OnceLock::new(),
             loaded: RwLock::default(),
             commands,
             query_slots,
@@ -148,6 +151,15 @@ impl Api {
             weak.upgrade().map_or(0.0, |it| f64::from(u8::from(it.is_ready())))
         });
         api
+    }
+
+    /// Hands in the database while it reads its log, to tell how far it is.
+    pub fn set_starting(&self, db: Arc<tsdb::Db>) {
+        assert!(self.starting.set(db).is_ok(), "the server starts once");
+    }
+
+    fn replay_status(&self) -> tsdb::ReplayStatus {
+        self.starting.get().map(|it| it.replay_status()).unwrap_or_default()
     }
 
     /// Hands the parts in and lets all endpoints answer.

@@ -11,7 +11,7 @@ use http::StatusCode;
 use tokio::sync::oneshot;
 
 use crate::Api;
-use crate::request::require_ready;
+use crate::request::unavailable;
 
 /// What a client orders the app to do.
 #[derive(Debug)]
@@ -23,14 +23,23 @@ pub enum Command {
 }
 
 pub(crate) fn router(api: &Arc<Api>) -> Router {
-    let ready = get(|| async { "Prometheus Server is Ready.\n" });
-    let ready = ready.layer(axum::middleware::from_fn_with_state(Arc::clone(api), require_ready));
     Router::new()
         .route("/-/healthy", get(|| async { "Prometheus Server is Healthy.\n" }))
-        .route("/-/ready", ready)
+        .route("/-/ready", get(ready))
         .route("/-/reload", post(reload).put(reload).fallback(only_post))
         .route("/-/quit", post(quit).put(quit).fallback(only_post))
         .with_state(Arc::clone(api))
+}
+
+/// Before, says how far the log has been read.
+async fn ready(State(api): State<Arc<Api>>) -> Response {
+    if api.is_ready() {
+        return "Prometheus Server is Ready.\n".into_response();
+    }
+    let tsdb::ReplayStatus { min, max, current } = api.replay_status();
+    let is_replaying = !api.is_stopping() && api.starting.get().is_some();
+    let progress = format!("\nreplaying WAL segment {current} of {min} to {max}\n");
+    unavailable(&api, if is_replaying { progress } else { String::new() })
 }
 
 async fn only_post() -> Response {

@@ -43,12 +43,14 @@ pub(crate) async fn require_ready(
     request: Request,
     next: Next,
 ) -> Response {
-    if api.is_ready() {
-        return next.run(request).await;
-    }
+    if api.is_ready() { next.run(request).await } else { unavailable(&api, String::new()) }
+}
+
+/// The answer before the server is ready and after; `more` follows the words of upstream.
+pub(crate) fn unavailable(api: &Api, more: String) -> Response {
     let stopping = if api.is_stopping() { "true" } else { "false" };
-    (StatusCode::SERVICE_UNAVAILABLE, [("X-Prometheus-Stopping", stopping)], "Service Unavailable")
-        .into_response()
+    let text = format!("Service Unavailable{more}");
+    (StatusCode::SERVICE_UNAVAILABLE, [("X-Prometheus-Stopping", stopping)], text).into_response()
 }
 
 /// Lets browsers on allowed origins read the answers; `OPTIONS` is answered here.

@@ -1,8 +1,9 @@
 //! `pyrrha server`, and the zero-config start: the parts, wired.
 //!
 //! Start: flags and configuration are checked (exit 2), the listeners open at once and answer "not ready", the
-//! database opens on a thread of its own, the configuration is applied, the server is ready. Then one loop takes
-//! signals and what clients order, until the end: not ready, discovery, scraping, database, HTTP.
+//! database starts and takes samples, the configuration is applied and scraping begins, and when the log has been
+//! read the server is ready. From then on, and already before, one loop takes signals and what clients order, until
+//! the end: not ready, discovery, scraping, database, HTTP.
 
 mod facts;
 mod flags;
@@ -153,17 +154,31 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
                 scraping,
             );
             reloader.apply(config, &api).await;
+            api.set_starting(Arc::clone(&db));
             let scrape = reloader.scrape().expect("it was started");
-            api.set_ready(Parts { queryable: Arc::clone(&db) as _, db: Arc::clone(&db), scrape });
-            tracing::info!("Server is ready to receive web requests.");
-            if settings.config_file.is_none() {
-                zero::print(&addresses, &settings);
-            }
-            serve_until_told(&mut received, &mut reloader, &api).await;
+            let set_ready = || {
+                let queryable = Arc::clone(&db) as _;
+                api.set_ready(Parts { queryable, db: Arc::clone(&db), scrape });
+                tracing::info!("Server is ready to receive web requests.");
+                if settings.config_file.is_none() {
+                    zero::print(&addresses, &settings);
+                }
+            };
+            let end = tokio::select! {
+                () = serve_until_told(&mut received, &mut reloader, &api) => Ok(()),
+                error = when_loaded(Arc::clone(&db), set_ready) => Err(error),
+            };
             api.set_stopping();
             reloader.shutdown().await;
             drop(memory);
-            close(db).await
+            let closed = close(db).await;
+            match end {
+                Ok(()) => closed,
+                Err(error) => {
+                    tracing::error!(err = %error, "opening storage failed");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(error) => {
             tracing::error!(err = %error, "opening storage failed");
@@ -187,11 +202,23 @@ async fn open(
     let options = reloader.database_options(config);
     let directory = Arc::new(SystemDirectory::new(&settings.data));
     let (clock, registry) = (Arc::clone(clock), Arc::clone(registry));
-    let open = move || tsdb::Db::open(options, directory, clock, &registry);
+    let open = move || tsdb::Db::start(options, directory, clock, &registry);
     match tokio::task::spawn_blocking(open).await {
         Ok(Ok(db)) => Ok(Arc::new(db)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Waits until all that is stored can be read, then says so; goes on for ever if that succeeds.
+async fn when_loaded(db: Arc<tsdb::Db>, say_so: impl FnOnce()) -> String {
+    match tokio::task::spawn_blocking(move || db.wait_loaded()).await {
+        Ok(Ok(())) => {
+            say_so();
+            std::future::pending().await
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -9,4 +9,5 @@ mod interchange;
 mod promtool;
 mod sample_app;
 mod server;
+mod start;
 mod zero;

@@ -29,8 +29,17 @@ impl Server {
         Self::start(pyrrha(), &["server"], folder, flags)
     }
 
-    /// Starts another program with Prometheus's flags on the same files.
+    /// Starts another program with Prometheus's flags on the same files, and waits until it is ready.
     pub(crate) fn start(program: &Path, before: &[&str], folder: &Path, flags: &[&str]) -> Self {
+        let mut server = Self::begin(program, before, folder, flags);
+        let prefix =
+            flags.iter().find_map(|it| it.strip_prefix("--web.route-prefix=")).unwrap_or("");
+        server.wait_ready(prefix);
+        server
+    }
+
+    /// As [`Server::start`], without waiting.
+    pub(crate) fn begin(program: &Path, before: &[&str], folder: &Path, flags: &[&str]) -> Self {
         let port = free_port();
         let config = format!("--config.file={}", folder.join("prometheus.yml").display());
         let data = format!("--storage.tsdb.path={}", folder.join("data").display());
@@ -41,16 +50,18 @@ impl Server {
             .chain([&config[..], &data, &listen])
             .chain(flags.iter().copied())
             .collect();
-        let mut program =
-            Program::start(program, &args, folder, &folder.join(format!("log-{port}")));
-        let prefix =
-            flags.iter().find_map(|it| it.strip_prefix("--web.route-prefix=")).unwrap_or("");
+        let log = folder.join(format!("log-{port}"));
+        Self { program: Program::start(program, &args, folder, &log), port }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn wait_ready(&mut self, prefix: &str) {
         let ready = format!("{prefix}/-/ready");
         wait_for("the server to be ready", READY_LIMIT, || {
-            assert!(program.is_running(), "it ended:\n{}", program.log());
-            (http::get(port, &ready)?.status == 200).then_some(())
+            let is_running = self.program.is_running();
+            assert!(is_running, "it ended:\n{}", self.program.log());
+            (http::get(self.port, &ready)?.status == 200).then_some(())
         });
-        Self { program, port }
     }
 }
 

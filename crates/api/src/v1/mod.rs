@@ -54,6 +54,8 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
         .route("/admin/tsdb/clean_tombstones", post(admin::clean).put(admin::clean))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .layer(ready)
+        // Answered at once, whether or not the server is ready.
+        .route("/status/walreplay", get(status::wal_replay))
         .layer(from_fn_with_state(Arc::clone(api), cors))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(Arc::clone(api))

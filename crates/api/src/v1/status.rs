@@ -114,6 +114,14 @@ pub(crate) async fn memory(State(api): State<Arc<Api>>) -> Result<Success, ApiEr
     }))
 }
 
+/// How far the log has been read; answers before the server is ready.
+pub(crate) async fn wal_replay(State(api): State<Arc<Api>>) -> Success {
+    let tsdb::ReplayStatus { min, max, current } = api.replay_status();
+    Success::new(|out| {
+        json::Object::new(out).raw("min", min).raw("max", max).raw("current", current).end();
+    })
+}
+
 fn counts(out: &mut Vec<u8>, list: &[Stat]) {
     json::array(out, list, |out, stat| {
         json::Object::new(out).string("name", &stat.name).raw("value", stat.value).end();
