@@ -1,6 +1,7 @@
 //! The blocks of a database: finding them, writing and merging them, letting them go.
 
 mod aligned;
+mod stale;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -188,6 +189,7 @@ impl Inner {
             self.head().truncate_log(self.head().time_range().0);
             self.compact_late()?;
         }
+        self.compact_stale()?;
         self.compact_blocks()
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     /// What is kept; a reload changes it. Held to copy it.
     pub(crate) retention: Mutex<Retention>,
+    /// See [`Options::stale_series_threshold`]; held to copy it.
+    pub(crate) stale_threshold: Mutex<f64>,
     pub(crate) floor: Floor,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -180,6 +182,11 @@ impl Db {
     /// before stays, and still becomes blocks.
     pub fn set_out_of_order_window(&self, window_ms: i64) {
         self.inner.generations.set(|head| head.out_of_order.set_window_ms(window_ms));
+    }
+
+    /// Changes when series that have ended leave the head early: see [`Options::stale_series_threshold`].
+    pub fn set_stale_series_threshold(&self, share: f64) {
+        *lock(&self.inner.stale_threshold) = share;
     }
 
     /// Changes how many exemplars are held in memory; the newest stay.

@@ -6,6 +6,7 @@
 //! - [`out_of_order`]: samples that come late.
 //! - [`querier`], [`select`]: reading; [`isolation`]: what a reader may see.
 //! - [`deletion`]: what is deleted, in memory and in the log.
+//! - [`stale`]: giving up series that have ended.
 //! - [`replay`]: the head as the files describe it; [`references`]: which were given out.
 //! - [`truncate`]: giving up what a block holds.
 //!
@@ -31,6 +32,7 @@ mod references;
 mod replay;
 mod select;
 mod series;
+mod stale;
 mod stats;
 mod truncate;
 mod write_out;
@@ -53,6 +55,7 @@ pub(crate) use out_of_order::{LateCut, has_log as has_late_log};
 pub(crate) use querier::HeadQuerier;
 pub(crate) use references::References;
 pub(crate) use replay::{Live, Replayed, Setup, load_behind};
+pub(crate) use stale::StaleCut;
 
 /// The folder of the log within the data directory.
 pub(crate) const WAL_FOLDER: &str = "wal";
@@ -79,6 +82,8 @@ pub(crate) struct Head {
     deletions: deletion::Deletions,
     pub(crate) out_of_order: out_of_order::OutOfOrder,
     isolation: Arc<isolation::Isolation>,
+    /// Series are being given up that a reader may just have found.
+    is_evicting: AtomicBool,
     /// Time of the oldest sample, or what is left of it after truncation; `i64::MAX` without any.
     mint: AtomicI64,
     /// Time of the newest sample; `i64::MIN` without any.

@@ -177,6 +177,11 @@ pub(crate) fn register_gauges(registry: &Registry, inner: &Arc<Inner>) {
         it.head().n_series_and_chunks().1 as f64
     });
     gauge(
+        "prometheus_tsdb_head_stale_series",
+        "Total number of stale series in the head block.",
+        |it| it.head().n_stale() as f64,
+    );
+    gauge(
         "prometheus_tsdb_head_native_histogram_series",
         "Number of series in the head whose open chunk holds native histograms.",
         |it| it.head().n_histograms().0 as f64,

@@ -29,6 +29,8 @@ pub struct Options {
     /// How late a sample may come, when its series has newer ones, in milliseconds behind the newest of all;
     /// 0 takes none.
     pub out_of_order_window_ms: i64,
+    /// Series that have ended leave the head early once they are such a share of all, up to 1; 0 is never.
+    pub stale_series_threshold: f64,
     /// Bytes that the process may take; near it new series are refused. 0 is no limit.
     pub memory_limit_bytes: u64,
     /// How many exemplars are held in memory; 0 keeps none.
@@ -60,6 +62,7 @@ impl Default for Options {
             wal_compression: wal::Compression::Snappy,
             block_segment_bytes: 512 << 20,
             out_of_order_window_ms: 0,
+            stale_series_threshold: 0.0,
             memory_limit_bytes: 0,
             exemplars_max: 0,
             store_starts: false,

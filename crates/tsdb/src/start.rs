@@ -86,6 +86,7 @@ impl Inner {
         let inner = Self {
             options: setup.options.clone(),
             retention: Mutex::new(retention),
+            stale_threshold: Mutex::new(setup.options.stale_series_threshold),
             floor: Floor::default(),
             directory: Arc::clone(&setup.directory),
             clock: Arc::clone(&setup.clock),

@@ -117,6 +117,7 @@ impl Reloader {
             FloatEncoding::Xor2 => true,
         };
         options.out_of_order_window_ms = config.storage.tsdb.out_of_order_time_window_ms;
+        options.stale_series_threshold = config.storage.tsdb.stale_series_compaction_threshold;
         if self.exemplars {
             let max = config.storage.max_exemplars.unwrap_or(config::DEFAULT_MAX_EXEMPLARS);
             options.exemplars_max = usize::try_from(max).unwrap_or(0);
@@ -186,6 +187,7 @@ impl Reloader {
         running.db.set_exemplars_max(options.exemplars_max);
         running.db.set_float_xor2(options.float_xor2);
         running.db.set_out_of_order_window(options.out_of_order_window_ms);
+        running.db.set_stale_series_threshold(options.stale_series_threshold);
         running.engine.set_subquery_step_ms(config.global.evaluation_interval_ms);
         let seed = scrape::offset_seed(
             &hostname(),

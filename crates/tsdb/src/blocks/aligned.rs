@@ -27,7 +27,12 @@ impl Inner {
     }
 
     /// Writes the block of one multiple of the block range.
-    fn write_aligned(&self, range: i64, what: What<'_>, hint: &str) -> Result<(), Error> {
+    pub(super) fn write_aligned(
+        &self,
+        range: i64,
+        what: What<'_>,
+        hint: &str,
+    ) -> Result<(), Error> {
         let head = self.head();
         let length = head.chunk_range_ms;
         let mint = range.saturating_mul(length);

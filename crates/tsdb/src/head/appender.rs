@@ -256,6 +256,21 @@ impl OpenAppenders {
         (*next, min_valid)
     }
 
+    /// Waits until those that are open now are closed; false if `stop` became true before.
+    pub(super) fn wait_for_open(&self, stop: &dyn Fn() -> bool) -> bool {
+        let mut state = lock(&self.state);
+        let last = state.0;
+        while state.1.first_key_value().is_some_and(|(number, _)| *number <= last) {
+            if stop() {
+                return false;
+            }
+            let pause = Duration::from_millis(500);
+            let waited = self.closed.wait_timeout(state, pause);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     fn close(&self, number: u64) {
         lock(&self.state).1.remove(&number);
         self.closed.notify_all();

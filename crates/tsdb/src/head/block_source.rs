@@ -9,7 +9,7 @@ use block::Error;
 use super::index::pairs_of;
 use super::pairs::PairId;
 use super::series::{for_each_page, page_of};
-use super::{Head, LateCut, isolation};
+use super::{Head, LateCut, StaleCut, isolation};
 use crate::source::{SeriesSource, SourceSeries};
 use crate::sync::{lock, read};
 
@@ -37,6 +37,8 @@ pub(crate) enum What<'a> {
     InOrder,
     /// Those out of order; if a cut is named, those that belong to it.
     Late(Option<&'a LateCut>),
+    /// Those in order, of the series of a cut.
+    Stale(&'a StaleCut),
 }
 
 impl<'a> HeadRange<'a> {
@@ -153,12 +155,13 @@ fn candidates(head: &Head, what: What<'_>, mint: i64, maxt: i64) -> Vec<u64> {
     let mut all: Vec<u64> = Vec::new();
     for (n, page) in head.pages.all() {
         let page = lock(&page);
+        let in_order = |it: u64| {
+            page.get(it).and_then(|record| page.last_t(record)).is_some_and(|last| mint <= last)
+        };
         let in_range = |it: &u64| match what {
             What::Late(_) => page.late.overlaps(*it, mint, maxt),
-            _ => page
-                .get(*it)
-                .and_then(|record| page.last_t(record))
-                .is_some_and(|last| mint <= last),
+            What::InOrder => in_order(*it),
+            What::Stale(cut) => cut.has(*it) && in_order(*it),
         };
         all.extend(page.refs(n).filter(in_range));
     }

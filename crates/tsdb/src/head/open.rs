@@ -100,6 +100,17 @@ impl Open {
         }
     }
 
+    /// True if the last sample is the marker for the end of a series.
+    pub(crate) fn is_stale(&self) -> bool {
+        match self {
+            Self::Float(it) => is_stale_nan(it.last_v()),
+            Self::Rare(rare) => match &**rare {
+                Rare::Xor2(it) => is_stale_nan(it.last_v()),
+                Rare::Histogram(it) => it.is_stale(),
+            },
+        }
+    }
+
     /// How many buckets its histograms have; `None` for floats.
     pub(crate) fn n_buckets(&self) -> Option<usize> {
         self.as_histogram().map(OpenHistogram::n_buckets)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use chunk::Columns;
 use model::{Labels, Matcher};
@@ -114,7 +115,8 @@ impl Querier for HeadQuerier {
             series: found,
             labels: Vec::new(),
         };
-        if hints.sorted {
+        // A series may be gone when it is asked for its labels; a block has it then.
+        if hints.sorted || self.head.is_evicting.load(SeqCst) {
             set.sort();
         }
         if 0 < hints.limit {

@@ -127,6 +127,7 @@ impl Head {
             deletions: Deletions::default(),
             out_of_order: OutOfOrder::new(setup.options.out_of_order_window_ms),
             isolation: Arc::new(Isolation::default()),
+            is_evicting: AtomicBool::new(false),
             mint: AtomicI64::new(i64::MAX),
             maxt: AtomicI64::new(i64::MIN),
             min_valid: AtomicI64::new(setup.min_valid),
@@ -385,9 +386,11 @@ impl<'a> Replay<'a> {
         let series = self.aliases.get(&logged).copied().unwrap_or(logged);
         let page = self.head.pages.find(page_of(series));
         let is_known = page.is_some_and(|page| lock(&page).has(series));
+        let is_removal = (mint, maxt) == (i64::MIN, i64::MAX);
         if !is_known {
-            self.replayed.n_unknown_tombstones += u64::from(self.min_valid <= maxt);
-        } else if (mint, maxt) == (i64::MIN, i64::MAX) {
+            // What is to be removed may be missing: a checkpoint leaves it out.
+            self.replayed.n_unknown_tombstones += u64::from(!is_removal && self.min_valid <= maxt);
+        } else if is_removal {
             self.unlink(series);
         } else if self.min_valid <= maxt {
             self.head.deletions.add(series, Interval { mint, maxt });
@@ -414,8 +417,9 @@ impl<'a> Replay<'a> {
     fn index(&mut self) {
         self.workers.wait();
         self.add_postings(0);
-        self.head.drop_unused(self.min_valid);
+        // Series that were removed are known until they are dropped.
         let n_unknown = self.count_unknown();
+        self.head.drop_unused(self.min_valid);
         self.replayed.n_unknown_series = n_unknown;
         self.head.metrics.unknown_series.add(n_unknown);
     }

@@ -154,7 +154,8 @@ impl Page {
             if is_pending { self.pending[word] | bit } else { self.pending[word] & !bit };
     }
 
-    fn is_pending(&self, series: u64) -> bool {
+    /// True if a batch with samples for the series is open.
+    pub(crate) fn is_pending(&self, series: u64) -> bool {
         self.pending.get(within(series) / 64).is_some_and(|word| word >> (series % 64) & 1 == 1)
     }
 
@@ -295,6 +296,18 @@ impl Page {
         self.series.shrink_to_fit();
         self.keys.shrink_to_fit();
         self.links.shrink_to_fit();
+        gone
+    }
+
+    /// Drops these series with all they have. As in [`Page::truncate`], others without samples go too.
+    pub(crate) fn evict(&mut self, page: u64, series: &[u64]) -> Truncated {
+        let before = self.n_chunks();
+        for it in series {
+            self.set_finished(*it, std::iter::empty());
+            self.close_open(*it);
+        }
+        let mut gone = self.truncate(page, i64::MIN);
+        gone.n_chunks = before - self.n_chunks();
         gone
     }
 }

@@ -67,7 +67,7 @@ impl Head {
     }
 
     /// Removes series from the index.
-    fn forget(&self, gone: &[(u64, Vec<u8>)]) {
+    pub(super) fn forget(&self, gone: &[(u64, Vec<u8>)]) {
         let mut by_pair: BTreeMap<PairId, Vec<u64>> = BTreeMap::new();
         for some in gone.chunks(LISTS_PER_LOCK) {
             let mut index = write(&self.index);

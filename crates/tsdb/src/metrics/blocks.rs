@@ -68,6 +68,8 @@ pub(crate) struct BlockMetrics {
     pub(crate) compactions_triggered: Arc<Counter>,
     pub(crate) compactions_failed: Arc<Counter>,
     pub(crate) compactions_skipped: Arc<Counter>,
+    pub(crate) stale_triggered: Arc<Counter>,
+    pub(crate) stale_failed: Arc<Counter>,
     pub(crate) floor_deletions: Arc<Counter>,
     pub(crate) vertical_compactions: Arc<Counter>,
     pub(crate) populating: Arc<Gauge>,
@@ -84,6 +86,7 @@ pub(crate) struct BlockMetrics {
 pub(crate) struct BlockHistograms {
     pub(crate) compaction_seconds: Arc<Histogram>,
     pub(crate) tombstone_cleanup_seconds: Arc<Histogram>,
+    pub(crate) stale_seconds: Arc<Histogram>,
     chunk_bytes: Arc<Histogram>,
     chunk_samples: Arc<Histogram>,
     chunk_seconds: Arc<Histogram>,
@@ -105,6 +108,14 @@ impl BlockMetrics {
             compactions_failed: counter(
                 "prometheus_tsdb_compactions_failed_total",
                 "Total number of compactions that failed for the partition.",
+            ),
+            stale_triggered: counter(
+                "prometheus_tsdb_stale_series_compactions_triggered_total",
+                "Total number of triggered stale series compactions.",
+            ),
+            stale_failed: counter(
+                "prometheus_tsdb_stale_series_compactions_failed_total",
+                "Total number of stale series compactions that failed.",
             ),
             compactions_skipped: counter(
                 "prometheus_tsdb_compactions_skipped_total",
@@ -177,6 +188,11 @@ impl BlockHistograms {
                 "prometheus_tsdb_tombstone_cleanup_seconds",
                 "The time taken to recompact blocks to remove tombstones.",
                 SECONDS,
+            ),
+            stale_seconds: histogram(
+                "prometheus_tsdb_stale_series_compaction_duration_seconds",
+                "Duration of stale series compaction runs.",
+                COMPACTION_SECONDS,
             ),
             chunk_bytes: histogram(
                 "prometheus_tsdb_compaction_chunk_size_bytes",
