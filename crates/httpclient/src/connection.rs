@@ -21,8 +21,9 @@ use crate::connect::{Connector, Route, Stream};
 use crate::error::{DEADLINE, error_text};
 use crate::options::Options;
 
-/// Up to so many bytes the read buffer of an HTTP/1 connection grows, from 8 KiB, while bodies fill it.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Up to so many bytes the read buffer of an HTTP/1 connection grows, from 8 KiB, while bodies fill it. What is
+/// larger the allocator does not keep at hand.
+const READ_BUFFER_BYTES: usize = 32 * 1024;
 
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
