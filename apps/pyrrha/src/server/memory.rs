@@ -30,11 +30,16 @@ impl Watch {
     pub(super) fn start(db: Arc<tsdb::Db>) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("memory".into()).spawn(move || {
+            let close = match db.memory().limit / 2 {
+                // Without a limit nothing is close to it.
+                0 => u64::MAX,
+                half => half,
+            };
             let mut interval = INTERVAL;
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 let used = anonymous_bytes();
                 db.observe_memory(used);
-                interval = if used < db.memory().limit / 2 { INTERVAL } else { INTERVAL_CLOSE };
+                interval = if used < close { INTERVAL } else { INTERVAL_CLOSE };
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
