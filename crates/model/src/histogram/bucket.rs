@@ -1,6 +1,6 @@
 //! The buckets of a histogram, with their borders.
 
-use super::{FloatHistogram, SCHEMA_CUSTOM, Span};
+use super::{FloatHistogram, SCHEMA_CUSTOM, SCHEMA_MAX, Span};
 
 /// A bucket and its borders.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,6 +91,19 @@ impl FloatHistogram {
     }
 }
 
+/// `2^(1/2)`, `2^(1/4)`, and so on to `2^(1/256)`. The first is the number below the nearest one, as in upstream's
+/// table of bounds, which is what their products give: to the last bit, for bounds are shown to users.
+const ROOTS: [f64; SCHEMA_MAX as usize] = [
+    1.414213562373095,
+    1.189207115002721,
+    1.0905077326652577,
+    1.0442737824274138,
+    1.0218971486541166,
+    1.0108892860517005,
+    1.0054299011128027,
+    1.0027112750502025,
+];
+
 /// `2^(index / 2^schema)`. Where that would be the first number too large for a float, the largest float.
 fn exponential_bound(index: i64, schema: i32) -> f64 {
     // Beyond these all bounds are zero or infinite, at any resolution.
@@ -100,12 +113,22 @@ fn exponential_bound(index: i64, schema: i32) -> f64 {
         (1.0, index.saturating_mul(1 << schema.unsigned_abs().min(10)))
     } else {
         let parts = 1i64 << schema.min(52);
-        ((index.rem_euclid(parts) as f64 / parts as f64).exp2(), index.div_euclid(parts))
+        (fraction(index.rem_euclid(parts), schema), index.div_euclid(parts))
     };
     if exponent == 1024 && fraction == 1.0 {
         return f64::MAX;
     }
     scale(fraction, exponent)
+}
+
+/// `2^(part / 2^schema)`, which lies in `1..2`.
+fn fraction(part: i64, schema: i32) -> f64 {
+    if SCHEMA_MAX < schema {
+        // Nobody computes with these.
+        return (part as f64 / 2f64.powi(schema.min(52))).exp2();
+    }
+    let roots = ROOTS.iter().zip((0..schema).rev());
+    roots.filter(|(_, bit)| part >> bit & 1 == 1).fold(1.0, |product, (root, _)| product * root)
 }
 
 /// `v * 2^exponent`, rounded once; `v` lies in `1..2`.
@@ -141,12 +164,28 @@ mod tests {
         check(-4, 64, f64::MAX);
         check(-4, 65, f64::INFINITY);
         check(-2, 3, 4096.0);
-        check(1, 1, 2f64.sqrt());
-        check(1, -1, 0.5f64.sqrt());
+        // As upstream writes them.
+        check(1, 1, 1.414213562373095);
+        check(1, -1, 0.7071067811865475);
+        check(2, -1, 0.8408964152537144);
+        check(5, -5, 0.8973545375015533);
+        check(8, -1, 0.9972960560854698);
+        check(8, 1 - 256, 0.5013556375251013);
         check(3, 8 * 1024, f64::MAX);
         check(3, 8 * 1024 + 1, f64::INFINITY);
         check(8, i64::MAX, f64::INFINITY);
         check(8, i64::MIN, 0.0);
+    }
+
+    #[test]
+    fn bounds_are_powers_of_two() {
+        for schema in 1..=10i32 {
+            for part in 0..1i64 << schema {
+                let expected = (part as f64 / 2f64.powi(schema)).exp2();
+                let found = exponential_bound(part, schema);
+                assert!((found - expected).abs() <= 4.0 * f64::EPSILON, "{part} {schema}");
+            }
+        }
     }
 
     #[test]
