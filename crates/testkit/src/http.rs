@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::WriteRequest;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -19,23 +21,31 @@ pub struct Answer {
 
 /// Asks for `path` with `GET`; `None` if nobody answers.
 pub fn get(port: u16, path: &str) -> Option<Answer> {
-    send(port, "GET", path, "")
+    send(port, "GET", path, FORM, &[])
 }
 
 /// Sends `body`, form-encoded, with `POST`; `None` if nobody answers.
 pub fn post(port: u16, path: &str, body: &str) -> Option<Answer> {
-    send(port, "POST", path, body)
+    send(port, "POST", path, FORM, body.as_bytes())
 }
 
-fn send(port: u16, method: &str, path: &str, body: &str) -> Option<Answer> {
+/// Sends samples by remote write; `None` if nobody answers.
+pub fn write(port: u16, request: &WriteRequest) -> Option<Answer> {
+    send(port, "POST", "/api/v1/write", PROTOBUF, &request.body())
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const PROTOBUF: &str = "application/x-protobuf\r\nContent-Encoding: snappy";
+
+fn send(port: u16, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(request.as_bytes()).ok()?;
+    stream.write_all(&[request.as_bytes(), body].concat()).ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
     let at = bytes.windows(4).position(|it| it == b"\r\n\r\n")?;

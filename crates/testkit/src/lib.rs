@@ -3,7 +3,8 @@
 //! - [`CrashingDirectory`]: a directory in memory that loses what a crash loses, decided by a seed.
 //! - [`SettableClock`]: time that a test moves. [`Random`]: numbers that a seed decides.
 //! - [`Program`]: a child process that dies with its test; [`peer`] finds a peer's program and says in
-//!   plain words when it is missing; [`http`] asks a server on loopback.
+//!   plain words when it is missing; [`http`] asks a server on loopback; [`WriteRequest`] is what it is sent
+//!   by remote write.
 //!
 //! For tests only.
 
@@ -12,8 +13,10 @@ mod crashing;
 pub mod http;
 mod program;
 mod random;
+mod remote_write;
 
 pub use clock::SettableClock;
 pub use crashing::CrashingDirectory;
 pub use program::{Program, free_port, peer, wait_for};
 pub use random::Random;
+pub use remote_write::{Value, WriteRequest};

@@ -8,10 +8,10 @@ use std::path::Path;
 use block::index::SeriesEntry;
 use block::{Block, Meta, Ulid};
 use chunk::{Encoding, HistogramRef, OpenHistogram};
-use model::{FloatHistogram, Histogram, METRIC_NAME, Span, stale_nan};
+use model::{FloatHistogram, Histogram, Labels, METRIC_NAME, Span, stale_nan};
 use stdx::SystemDirectory;
-use support::remote_write::{Message, snappy};
 use support::server::Server;
+use testkit::{Value, WriteRequest};
 use tsdb::compact::write_block;
 use tsdb::source::{SeriesSource, SourceSeries};
 
@@ -28,52 +28,6 @@ const FLAGS: &[&str] = &[
 
 fn start(program: &Path, data: &Path) -> Server {
     Server::start(program, data, "global: {}\n", FLAGS)
-}
-
-fn write_request(name: &str, t: i64, histogram: HistogramRef<'_>) -> Vec<u8> {
-    let mut out = Message::default();
-    out.message(1, |series| {
-        series.message(1, |label| {
-            label.bytes(1, METRIC_NAME.as_bytes()).bytes(2, name.as_bytes());
-        });
-        series.message(4, |out| match histogram {
-            HistogramRef::Integer(it) => {
-                out.whole(1, it.count).double(3, it.sum).zigzag(4, it.schema.into());
-                out.double(5, it.zero_threshold).whole(6, it.zero_count);
-                spans(out, 8, &it.negative_spans);
-                out.message(9, |out| deltas(out, &it.negative_deltas));
-                spans(out, 11, &it.positive_spans);
-                out.message(12, |out| deltas(out, &it.positive_deltas));
-                out.whole(15, t.cast_unsigned());
-            }
-            HistogramRef::Float(it) => {
-                out.double(2, it.count).double(3, it.sum).zigzag(4, it.schema.into());
-                out.double(5, it.zero_threshold).double(7, it.zero_count);
-                spans(out, 8, &it.negative_spans);
-                out.message(10, |out| doubles(out, &it.negative_buckets));
-                spans(out, 11, &it.positive_spans);
-                out.message(13, |out| doubles(out, &it.positive_buckets));
-                out.whole(15, t.cast_unsigned());
-            }
-        });
-    });
-    snappy(&out.0)
-}
-
-fn spans(out: &mut Message, field: u64, spans: &[Span]) {
-    for it in spans {
-        out.message(field, |out| {
-            out.zigzag(1, it.offset.into()).whole(2, it.length.into());
-        });
-    }
-}
-
-fn deltas(out: &mut Message, all: &[i64]) {
-    all.iter().for_each(|v| _ = out.varint((v << 1 ^ v >> 63).cast_unsigned()));
-}
-
-fn doubles(out: &mut Message, all: &[f64]) {
-    all.iter().for_each(|v| out.0.extend(v.to_le_bytes()));
 }
 
 /// A small generator, the same on every run.
@@ -205,14 +159,15 @@ fn writes_the_bytes_that_prometheus_writes() {
         (0..48).map(|seed| (format!("h{seed:02}"), series(seed), seed % 2 == 1)).collect();
     for (name, samples, floats) in &all {
         for (t, it) in samples {
-            let float = it.to_float();
             if !can_be_sent(it, *floats) {
                 continue;
             }
-            let it = if *floats { (&float).into() } else { it.into() };
-            let (status, text) =
-                server.ask("POST", "/api/v1/write", &write_request(name, *t, it)).unwrap();
-            assert_eq!(status / 100, 2, "{name} {t}: {text}");
+            let it = match floats {
+                true => Value::FloatHistogram(it.to_float()),
+                false => Value::Histogram(it.clone()),
+            };
+            let labels = Labels::from_pairs([(METRIC_NAME, &name[..])]);
+            server.write(WriteRequest::default().add(&labels, [(*t, &it)]));
         }
     }
     let (status, text) = server.ask("POST", "/api/v1/admin/tsdb/snapshot", &[]).unwrap();

@@ -1,8 +1,9 @@
 //! What the tests of a whole database share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-pub(crate) mod remote_write;
+pub(crate) mod seen;
 pub(crate) mod server;
+pub(crate) mod turns;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -9,11 +9,16 @@ use std::time::{Duration, Instant};
 
 use model::{Labels, STALE_NAN_BITS};
 use serde_json::Value;
+use testkit::WriteRequest;
 
 use super::Contents;
+use super::seen::{self, Seen};
 
 /// How long the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Steps of a range query, at most.
+const STEPS_MAX: usize = 10_000;
 
 /// The server, killed when dropped.
 pub(crate) struct Server {
@@ -73,15 +78,55 @@ impl Server {
         Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
     }
 
-    /// All samples of so many milliseconds until `end`, which is a whole second.
+    /// Sends samples, which must be taken.
+    pub(crate) fn write(&self, request: &WriteRequest) {
+        let answer = self.ask("POST", "/api/v1/write", &request.body());
+        let (status, text) = answer.expect("answers");
+        assert_eq!(status, 204, "{text}");
+    }
+
+    /// All floats of so many milliseconds until `end`, which is a whole second.
     pub(crate) fn everything(&self, length_ms: i64, end_ms: i64) -> Contents {
+        let series = self.matrix(length_ms, end_ms);
+        series.iter().map(|it| (labels(&it["metric"]), samples(&it["values"]))).collect()
+    }
+
+    /// As [`Server::everything`], with histograms, which have whole seconds as their times.
+    ///
+    /// Version 2.42 answers a range of gauge histograms, or of a series that changes its kind, with the same one
+    /// over and over: each is asked for by itself.
+    pub(crate) fn all_kinds(&self, length_ms: i64, end_ms: i64) -> seen::Contents {
+        let mut all = seen::Contents::new();
+        let floats = self.matrix(length_ms, end_ms);
+        let steps = ((end_ms - length_ms) / 1000..=end_ms / 1000).step_by(STEPS_MAX);
+        let histograms = steps.flat_map(|start| self.steps(start, end_ms / 1000));
+        for (series, kind) in
+            floats.into_iter().map(|it| (it, "values")).chain(histograms.map(|it| (it, "histograms")))
+        {
+            let samples = series[kind].as_array().into_iter().flatten();
+            let samples = samples.map(|it| (time(&it[0]), Seen::from_json(&it[1])));
+            all.entry(labels(&series["metric"])).or_default().extend(samples);
+        }
+        all
+    }
+
+    /// What there is at each second from `start` on.
+    fn steps(&self, start: i64, end: i64) -> Vec<Value> {
+        let end = end.min(start + STEPS_MAX as i64 - 1);
         let selector = "%7B__name__%3D~%22.%2B%22%7D";
-        let path = format!("/api/v1/query?query={selector}[{length_ms}ms]&time={}", end_ms / 1000);
-        let (status, body) = self.get(&path).expect("answers");
+        self.result(&format!("query_range?query={selector}&start={start}&end={end}&step=1"))
+    }
+
+    fn matrix(&self, length_ms: i64, end_ms: i64) -> Vec<Value> {
+        let selector = "%7B__name__%3D~%22.%2B%22%7D";
+        self.result(&format!("query?query={selector}[{length_ms}ms]&time={}", end_ms / 1000))
+    }
+
+    fn result(&self, path: &str) -> Vec<Value> {
+        let (status, body) = self.get(&format!("/api/v1/{path}")).expect("answers");
         assert_eq!(status, 200, "{body}");
         let body: Value = serde_json::from_str(&body).expect("is JSON");
-        let series = body["data"]["result"].as_array().expect("is a matrix");
-        series.iter().map(|it| (labels(&it["metric"]), samples(&it["values"]))).collect()
+        body["data"]["result"].as_array().expect("is a matrix").clone()
     }
 
     pub(crate) fn kill(mut self) {
@@ -104,13 +149,17 @@ fn labels(metric: &Value) -> Labels {
 
 fn samples(values: &Value) -> BTreeMap<i64, u64> {
     let sample = |it: &Value| {
-        let seconds = it[0].as_f64().expect("is a time");
         let v: f64 = it[1].as_str().and_then(|it| it.parse().ok()).expect("is a float");
-        #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970")]
-        let t = (seconds * 1000.0).round() as i64;
-        (t, canonical(v.to_bits()))
+        (time(&it[0]), canonical(v.to_bits()))
     };
-    values.as_array().expect("is a list").iter().map(sample).collect()
+    values.as_array().into_iter().flatten().map(sample).collect()
+}
+
+fn time(seconds: &Value) -> i64 {
+    let seconds = seconds.as_f64().expect("is a time");
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970")]
+    let t = (seconds * 1000.0).round() as i64;
+    t
 }
 
 /// The API says only that a value is not a number.
