@@ -3,6 +3,7 @@
 mod bucket;
 mod resolution;
 mod span;
+mod text;
 mod validate;
 
 use std::ops::RangeInclusive;

@@ -8,7 +8,6 @@
 mod mean;
 mod reset;
 pub(crate) mod share;
-mod text;
 mod total;
 pub(crate) mod trim;
 
@@ -18,7 +17,6 @@ use model::{CounterResetHint, FloatHistogram, Span};
 
 pub(crate) use mean::Mean;
 pub use reset::is_reset;
-pub(crate) use text::text;
 pub(crate) use total::{Added, Plain, Total};
 
 /// One histogram has exponential buckets, the other one custom ones.

@@ -30,7 +30,7 @@ impl std::error::Error for DumpError {}
 /// How samples are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A line `{labels} value milliseconds` for each float.
+    /// A line `{labels} value milliseconds` for each sample.
     Text,
     /// A line `name{labels} value seconds` for each float, and the end mark of OpenMetrics.
     OpenMetrics,
@@ -38,7 +38,8 @@ pub enum Format {
     SeriesJson,
 }
 
-/// Writes the floats in `mint..=maxt`, series by series in label order. `selectors`: a series is written if it fulfils all matchers of one of them.
+/// Writes the samples in `mint..=maxt`, series by series in label order. `selectors`: a series is written if it
+/// fulfils all matchers of one of them.
 ///
 /// # Errors
 /// If the data cannot be read or the output not written. What came before is written.
@@ -61,10 +62,8 @@ pub fn dump(
         match format {
             Format::SeriesJson if samples.is_empty() => {}
             Format::SeriesJson => json_line(&mut text, &labels),
-            Format::Text => lines(&mut text, &labels.to_string(), &samples, |t| t.to_string()),
-            Format::OpenMetrics => {
-                lines(&mut text, &name_first(&labels), &samples, seconds);
-            }
+            Format::Text => text_lines(&mut text, &labels.to_string(), &samples),
+            Format::OpenMetrics => openmetrics_lines(&mut text, &name_first(&labels), &samples),
         }
         out.write_all(text.as_bytes()).map_err(DumpError::Write)?;
         read.map_err(DumpError::Read)?;
@@ -73,13 +72,35 @@ pub fn dump(
     out.write_all(end).map_err(DumpError::Write)
 }
 
-fn lines(out: &mut String, series: &str, samples: &Samples, time: impl Fn(i64) -> String) {
-    for (t, v) in samples.t.iter().zip(&samples.v) {
-        out.push_str(series);
-        out.push(' ');
-        gofloat::write_g(out, *v);
-        let _ = writeln!(out, " {}", time(*t));
+/// Floats and histograms, by their times.
+fn text_lines(out: &mut String, series: &str, samples: &Samples) {
+    let mut histograms = samples.histogram_t.iter().zip(&samples.histogram).peekable();
+    let mut floats = samples.t.iter().zip(&samples.v).peekable();
+    loop {
+        let histogram_t = histograms.peek().map(|it| it.0);
+        let is_float = |it: &(&i64, &f64)| histogram_t.is_none_or(|t| it.0 < t);
+        if let Some((t, v)) = floats.next_if(is_float) {
+            float_line(out, series, *v, t);
+        } else if let Some((t, histogram)) = histograms.next() {
+            let _ = writeln!(out, "{series} {histogram} {t}");
+        } else {
+            return;
+        }
     }
+}
+
+/// Floats: this format has no native histograms.
+fn openmetrics_lines(out: &mut String, series: &str, samples: &Samples) {
+    for (t, v) in samples.t.iter().zip(&samples.v) {
+        float_line(out, series, *v, seconds(*t));
+    }
+}
+
+fn float_line(out: &mut String, series: &str, v: f64, time: impl std::fmt::Display) {
+    out.push_str(series);
+    out.push(' ');
+    gofloat::write_g(out, v);
+    let _ = writeln!(out, " {time}");
 }
 
 /// The labels with the metric's name in front of the braces. No blanks between them: OpenMetrics has none.

@@ -94,7 +94,7 @@ impl FloatHistogram {
 /// `2^(1/2)`, `2^(1/4)`, and so on to `2^(1/256)`. The first is the number below the nearest one, as in upstream's
 /// table of bounds, which is what their products give: to the last bit, for bounds are shown to users.
 const ROOTS: [f64; SCHEMA_MAX as usize] = [
-    1.414213562373095,
+    std::f64::consts::SQRT_2.next_down(),
     1.189207115002721,
     1.0905077326652577,
     1.0442737824274138,
@@ -165,8 +165,8 @@ mod tests {
         check(-4, 65, f64::INFINITY);
         check(-2, 3, 4096.0);
         // As upstream writes them.
-        check(1, 1, 1.414213562373095);
         check(1, -1, 0.7071067811865475);
+        check(1, 3, 2.82842712474619);
         check(2, -1, 0.8408964152537144);
         check(5, -5, 0.8973545375015533);
         check(8, -1, 0.9972960560854698);

@@ -291,7 +291,7 @@ fn spread_values(
         for (step, point) in column.points() {
             let text = match point {
                 crate::PointRef::Float(v) => stdx::gofloat::format_f(v),
-                crate::PointRef::Histogram(it) => crate::native::text(it),
+                crate::PointRef::Histogram(it) => it.to_string(),
             };
             let found = known.get(&text).copied();
             let target = match found {

@@ -100,8 +100,10 @@ impl Server {
         let floats = self.matrix(length_ms, end_ms);
         let steps = ((end_ms - length_ms) / 1000..=end_ms / 1000).step_by(STEPS_MAX);
         let histograms = steps.flat_map(|start| self.steps(start, end_ms / 1000));
-        for (series, kind) in
-            floats.into_iter().map(|it| (it, "values")).chain(histograms.map(|it| (it, "histograms")))
+        for (series, kind) in floats
+            .into_iter()
+            .map(|it| (it, "values"))
+            .chain(histograms.map(|it| (it, "histograms")))
         {
             let samples = series[kind].as_array().into_iter().flatten();
             let samples = samples.map(|it| (time(&it[0]), Seen::from_json(&it[1])));

@@ -110,7 +110,11 @@ impl World {
     pub(crate) fn start(&self, data: &Path) -> Server {
         let window = self.out_of_order_window_ms;
         let config = format!("storage: {{tsdb: {{out_of_order_time_window: {window}ms}}}}\n");
-        let flags = ["--web.enable-remote-write-receiver", "--enable-feature=native-histograms", "--query.lookback-delta=500ms"];
+        let flags = [
+            "--web.enable-remote-write-receiver",
+            "--enable-feature=native-histograms",
+            "--query.lookback-delta=500ms",
+        ];
         Server::start(&self.program, data, &config, &flags)
     }
 
