@@ -100,7 +100,7 @@ fn page(seq: u64) -> String {
 
 /// Equal, but for the last digits of sums: Debian's version adds without compensation where later ones, and we,
 /// compensate.
-fn equal(a: &Value, b: &Value) -> bool {
+pub(crate) fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
@@ -119,7 +119,7 @@ fn equal(a: &Value, b: &Value) -> bool {
 }
 
 /// A result with its series in a fixed order.
-fn sorted(mut result: Value) -> Value {
+pub(crate) fn sorted(mut result: Value) -> Value {
     if let Some(list) = result.as_array_mut() {
         list.sort_by_key(|it| it["metric"].to_string());
     }

@@ -7,6 +7,7 @@ mod bad_input;
 mod crash;
 mod interchange;
 mod promtool;
+mod queries;
 mod sample_app;
 mod server;
 mod start;
