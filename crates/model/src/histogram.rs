@@ -1,6 +1,7 @@
 //! Native histograms: sparse buckets on an exponential or a custom scale.
 
 mod bucket;
+mod classic;
 mod resolution;
 mod span;
 mod text;
@@ -10,6 +11,7 @@ use std::ops::RangeInclusive;
 
 use crate::is_stale_nan;
 pub use bucket::Bucket;
+pub use classic::{ClassicError, ClassicHistogram, Converted};
 use resolution::counts;
 pub use span::Span;
 pub use validate::HistogramError;

@@ -22,8 +22,8 @@ mod target_group;
 
 pub use exemplar::Exemplar;
 pub use histogram::{
-    Bucket, CounterResetHint, FloatHistogram, Histogram, HistogramError, SCHEMA_CUSTOM,
-    SCHEMA_KNOWN, SCHEMA_MAX, SCHEMA_MIN, Span,
+    Bucket, ClassicError, ClassicHistogram, Converted, CounterResetHint, FloatHistogram, Histogram,
+    HistogramError, SCHEMA_CUSTOM, SCHEMA_KNOWN, SCHEMA_MAX, SCHEMA_MIN, Span,
 };
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchType, Matcher};
