@@ -136,11 +136,15 @@ impl<'a> Parser<'a> {
         raw: &[u8],
         out: &mut model::LabelsBuilder,
     ) -> Result<(), LabelsError> {
-        let kind = match self.lexer.format {
+        labels::read(raw, self.kind_of_labels(), out)
+    }
+
+    /// Whose `le` or `quantile` is to be normalised.
+    pub(crate) fn kind_of_labels(&self) -> MetricType {
+        match self.lexer.format {
             TextFormat::Prometheus => self.kind,
             TextFormat::OpenMetrics => MetricType::Unknown,
-        };
-        labels::read(raw, kind, out)
+        }
     }
 
     /// Names the labels of a series of this page that stand there with an empty value: no label comes

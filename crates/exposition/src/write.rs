@@ -69,7 +69,7 @@ impl<'a> PageWriter<'a> {
             self.out.extend_from_slice(b"# HELP ");
             put_metadata_name(self.out, name);
             self.out.push(b' ');
-            put_escaped(self.out, help, open_metrics);
+            put_escaped(self.out, help.as_bytes(), open_metrics);
             self.out.push(b'\n');
         }
         self.out.extend_from_slice(b"# TYPE ");
@@ -154,9 +154,7 @@ fn put_metadata_name(out: &mut Vec<u8>, name: &str) {
     if is_legacy_metric_name(name) {
         out.extend_from_slice(name.as_bytes());
     } else {
-        out.push(b'"');
-        put_escaped(out, name, true);
-        out.push(b'"');
+        put_quoted(out, name.as_bytes());
     }
 }
 
@@ -166,29 +164,60 @@ fn put_labels<'l>(
     labels: impl IntoIterator<Item = (&'l str, &'l str)>,
     opened: bool,
 ) {
-    let mut any = opened;
-    for (name, value) in labels {
-        out.push(if any { b',' } else { b'{' });
-        any = true;
-        if model::is_legacy_label_name(name) {
-            out.extend_from_slice(name.as_bytes());
-        } else {
-            out.push(b'"');
-            put_escaped(out, name, true);
-            out.push(b'"');
+    let mut series = SeriesName { out, opened };
+    labels.into_iter().for_each(|(name, value)| series.label(name.as_bytes(), value.as_bytes()));
+    series.finish();
+}
+
+/// Appends the name of a series: `metric{a="b"}`, or `{"metric.x",a="b"}`. What is not UTF-8 stays so.
+pub(crate) struct SeriesName<'a> {
+    out: &'a mut Vec<u8>,
+    opened: bool,
+}
+
+impl<'a> SeriesName<'a> {
+    /// Starts with the metric's name, which is `family` and `suffix`.
+    pub(crate) fn new(out: &'a mut Vec<u8>, family: &[u8], suffix: &str) -> Self {
+        let start = out.len();
+        out.extend_from_slice(family);
+        out.extend_from_slice(suffix.as_bytes());
+        let is_plain = std::str::from_utf8(&out[start..]).is_ok_and(is_legacy_metric_name);
+        if !is_plain {
+            let name = out.split_off(start);
+            out.push(b'{');
+            put_quoted(out, &name);
         }
-        out.extend_from_slice(b"=\"");
-        put_escaped(out, value, true);
-        out.push(b'"');
+        Self { out, opened: !is_plain }
     }
-    if any {
-        out.push(b'}');
+
+    pub(crate) fn label(&mut self, name: &[u8], value: &[u8]) {
+        self.out.push(if self.opened { b',' } else { b'{' });
+        self.opened = true;
+        if std::str::from_utf8(name).is_ok_and(model::is_legacy_label_name) {
+            self.out.extend_from_slice(name);
+        } else {
+            put_quoted(self.out, name);
+        }
+        self.out.push(b'=');
+        put_quoted(self.out, value);
+    }
+
+    pub(crate) fn finish(self) {
+        if self.opened {
+            self.out.push(b'}');
+        }
     }
 }
 
+fn put_quoted(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    put_escaped(out, text, true);
+    out.push(b'"');
+}
+
 /// Escapes `\`, newline, and with `quotes` also `"`.
-fn put_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
-    let mut rest = text.as_bytes();
+fn put_escaped(out: &mut Vec<u8>, text: &[u8], quotes: bool) {
+    let mut rest = text;
     while let Some(at) = memchr3(b'\\', b'\n', if quotes { b'"' } else { b'\n' }, rest) {
         out.extend_from_slice(&rest[..at]);
         out.push(b'\\');
