@@ -5,19 +5,22 @@
 //! entries (it may have moved), and only if it is new are its labels read, relabelled and stored. From the
 //! first such line on a new list of entries is built, which replaces the old one at the end.
 
+mod append;
+mod rebuild;
+
 use std::collections::{HashMap, HashSet};
 use std::mem::take;
 
-use exposition::{Entry as Statement, Parser, Series, TextFormat, unescape_help};
+use exposition::{Entry as Statement, Parser, TextFormat};
 use model::{LabelsBuilder, SeriesRef};
-use storage::{AppendError, Appender};
+use storage::Appender;
 
 use crate::beside::Current;
-use crate::cache::{Cache, Entry, Kind, NO_SLOT, end, hash};
+use crate::cache::{Cache, Entry, Kind, end, hash};
 use crate::job::Job;
-use crate::labels;
-use crate::metadata::{Family, FamilyEdits, Interner};
+use crate::metadata::Interner;
 use crate::target::Target;
+use rebuild::Rebuild;
 
 /// What a scrape did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,17 +87,6 @@ pub(crate) struct Ingest<'a> {
     named: bool,
     pub(crate) exposed: LabelsBuilder,
     pub(crate) family: Current,
-}
-
-/// The entries of a page that is not like the one before.
-#[derive(Default)]
-struct Rebuild {
-    entries: Vec<Entry>,
-    /// The series of lines in `entries`, by hash: a line that comes twice is a duplicate.
-    series: HashMap<u64, u64, foldhash::fast::FixedState>,
-    /// Old entries by hash; filled when it is first needed.
-    index: Option<HashMap<u64, usize, foldhash::fast::FixedState>>,
-    families: Option<FamilyEdits>,
 }
 
 impl<'a> Ingest<'a> {
@@ -221,274 +213,6 @@ impl<'a> Ingest<'a> {
         }
     }
 
-    /// Starts the new list with the old entries below `at`, all of which were found.
-    fn begin_rebuild(&mut self, at: usize) {
-        if self.rebuild.is_some() {
-            return;
-        }
-        let mut rebuild = Rebuild::default();
-        rebuild.entries.extend_from_slice(&self.cache.entries[..at]);
-        let series = rebuild.entries.iter().filter(|it| it.series().is_some());
-        rebuild.series.extend(series.map(|it| (it.hash, it.number)));
-        self.cache.entries[..at].iter_mut().for_each(|it| it.seen = true);
-        self.rebuild = Some(rebuild);
-    }
-
-    /// Finds the old entry of a line that is not where it was.
-    fn find(&mut self, hash: u64, len: usize, from: usize) -> Option<usize> {
-        if !self.comparable {
-            return None;
-        }
-        let entries = &self.cache.entries;
-        let same = |it: &Entry| it.hash == hash && it.bytes() == len;
-        let near = entries.iter().skip(from).take(LOOK_AHEAD).position(same);
-        if let Some(near) = near {
-            return Some(from + near);
-        }
-        let index = self.rebuild.as_mut()?.index.get_or_insert_with(|| {
-            // Of equal lines the first one counts: it is the one that is no duplicate.
-            entries.iter().enumerate().rev().map(|(at, entry)| (entry.hash, at)).collect()
-        });
-        index.get(&hash).copied().filter(|it| same(&entries[*it]))
-    }
-
-    fn moved_series(
-        &mut self,
-        parser: &Parser<'_>,
-        series: Series<'_>,
-        at: &mut usize,
-    ) -> Result<(), Failure> {
-        let (hash, len) = (hash(series.raw), series.raw.len());
-        let found = self
-            .find(hash, len, *at)
-            .filter(|it| !matches!(self.cache.entries[*it].kind, Kind::Line(_)));
-        if let Some(found) = found {
-            let old = self.cache.entries[found];
-            *at = if old.seen { *at } else { found + 1 };
-            let entry = self.known_series(parser, series, old)?;
-            self.keep(entry, found);
-            return Ok(());
-        }
-        // New, or for the second time in a page where it is new.
-        let twin = self.rebuild.as_ref().and_then(|it| it.series.get(&hash)).copied();
-        let twin = twin.and_then(|number| Entry::new(series.raw, Kind::Series, number));
-        let entry = match twin {
-            Some(twin) => Some(self.known_series(parser, series, twin)?),
-            None => self.new_series(parser, series)?,
-        };
-        if let Some(rebuild) = &mut self.rebuild {
-            rebuild.entries.extend(entry);
-        }
-        Ok(())
-    }
-
-    /// Appends a sample of a series that the cache knows. Returns the entry as it is now.
-    fn known_series(
-        &mut self,
-        parser: &Parser<'_>,
-        series: Series<'_>,
-        mut entry: Entry,
-    ) -> Result<Entry, Failure> {
-        if entry.kind == Kind::Dropped {
-            self.counts.scraped += 1;
-            return Ok(entry);
-        }
-        if entry.kind == Kind::Refused && 0 < self.counts.limited {
-            // There is no room for another either: its labels are not worth reading.
-            self.counts.scraped += 1;
-            self.counts.kept += 1;
-            self.counts.limited += 1;
-            self.is_over_limit();
-            return Ok(entry);
-        }
-        let Some(reference) = entry.series() else {
-            let new = self.new_series(parser, series)?.unwrap_or(entry);
-            self.named |= new.series().is_some();
-            return Ok(new);
-        };
-        let own_t = series.t.filter(|_| self.job.honor_timestamps);
-        entry.live = false;
-        if let Some(rebuild) = &mut self.rebuild {
-            entry.duplicate = rebuild.series.insert(entry.hash, reference.0).is_some();
-        }
-        self.counts.scraped += 1;
-        self.counts.kept += 1;
-        if self.is_over_limit() {
-            return Ok(entry);
-        }
-        if entry.duplicate && own_t.is_none() {
-            self.counts.duplicate += 1;
-            return Ok(entry);
-        }
-        let t = own_t.unwrap_or(self.t);
-        let appended = if self.t + AHEAD_MS_MAX < t {
-            Err(AppendError::OutOfBounds)
-        } else {
-            self.appender.append_ref(reference, t, series.value)
-        };
-        if appended == Err(AppendError::UnknownSeries) {
-            // The database has dropped the series meanwhile: it starts again from its labels.
-            self.counts.scraped -= 1;
-            self.counts.kept -= 1;
-            let added = self.counts.added;
-            if let Some(rebuild) = &mut self.rebuild {
-                rebuild.series.remove(&entry.hash);
-            }
-            let new = self.new_series(parser, series)?;
-            self.counts.added = added;
-            return Ok(new.unwrap_or(entry));
-        }
-        entry.live = self.appended(appended)? && self.wants_marker(own_t);
-        self.exemplar(series, reference, t);
-        self.describe_series(parser, series, reference, false);
-        Ok(entry)
-    }
-
-    /// Reads the labels of a series, relabels and stores it. `None` if its line is too long to remember.
-    fn new_series(
-        &mut self,
-        parser: &Parser<'_>,
-        series: Series<'_>,
-    ) -> Result<Option<Entry>, Failure> {
-        self.counts.scraped += 1;
-        let page = |error: exposition::LabelsError| Failure::Page(error.to_string());
-        parser.labels_into(series.raw, &mut self.exposed).map_err(page)?;
-        let empty = || parser.empty_labels(series.raw);
-        labels::add_target(&mut self.exposed, &self.target.public, self.job.honor_labels, empty);
-        if !relabel::process_in_place(&mut self.exposed, &self.job.metric_relabel) {
-            return Ok(Entry::new(series.raw, Kind::Dropped, 0));
-        }
-        labels::check_names(&self.exposed, self.job.legacy_names).map_err(Failure::Page)?;
-        labels::check_limits(&self.exposed, &self.job.limits).map_err(Failure::LabelLimit)?;
-        self.counts.kept += 1;
-        let Some(mut entry) = Entry::new(series.raw, Kind::Series, 0) else { return Ok(None) };
-        if self.is_over_limit() {
-            return Ok(Some(entry));
-        }
-        let own_t = series.t.filter(|_| self.job.honor_timestamps);
-        let t = own_t.unwrap_or(self.t);
-        let appended = if self.t + AHEAD_MS_MAX < t {
-            Err(AppendError::OutOfBounds)
-        } else {
-            self.appender.append(&self.exposed.labels(), t, series.value)
-        };
-        if let Ok(reference) = appended {
-            entry.number = reference.0;
-            if let Some(rebuild) = &mut self.rebuild {
-                rebuild.series.insert(entry.hash, reference.0);
-            }
-        }
-        if matches!(appended, Err(AppendError::Limit(_))) {
-            entry.kind = Kind::Refused;
-        }
-        entry.live = self.appended(appended.map(|_| ()))? && self.wants_marker(own_t);
-        if let Some(reference) = entry.series() {
-            self.counts.added += 1;
-            self.exemplar(series, reference, t);
-            self.describe_series(parser, series, reference, true);
-        }
-        Ok(Some(entry))
-    }
-
-    fn wants_marker(&self, own_t: Option<i64>) -> bool {
-        own_t.is_none() || self.job.track_timestamps_staleness
-    }
-
-    fn is_over_limit(&mut self) -> bool {
-        let limit = self.job.limits.samples;
-        self.over_limit |= limit != 0 && limit < self.counts.kept;
-        self.over_limit
-    }
-
-    /// Counts what storage refused. True if it took the sample.
-    fn appended(&mut self, result: Result<(), AppendError>) -> Result<bool, Failure> {
-        let counter = match result {
-            Ok(()) => return Ok(true),
-            Err(
-                error @ (AppendError::InvalidLabels(_)
-                | AppendError::InvalidHistogram(_)
-                | AppendError::HistogramsUnsupported
-                | AppendError::StartOutOfOrder
-                | AppendError::StartNotBeforeSample),
-            ) => return Err(Failure::Page(error.to_string())),
-            Err(AppendError::OutOfOrder | AppendError::UnknownSeries) => {
-                &mut self.counts.out_of_order
-            }
-            Err(
-                AppendError::Duplicate { .. }
-                | AppendError::DuplicateOfHistogram { .. }
-                | AppendError::DuplicateHistogram,
-            ) => &mut self.counts.duplicate,
-            Err(AppendError::OutOfBounds | AppendError::TooOld) => &mut self.counts.out_of_bounds,
-            Err(AppendError::Limit(why)) => {
-                self.refusal = Some(why);
-                &mut self.counts.limited
-            }
-        };
-        *counter += 1;
-        Ok(false)
-    }
-
-    /// Takes a line that is no sample from where it was not.
-    fn moved_line(
-        &mut self,
-        statement: Statement<'_>,
-        line: &[u8],
-        parser: &Parser<'_>,
-        at: &mut usize,
-    ) {
-        let found = self
-            .find(hash(line), line.len(), *at)
-            .filter(|it| matches!(self.cache.entries[*it].kind, Kind::Line(_)));
-        if let Some(found) = found {
-            let entry = self.cache.entries[found];
-            self.enter_family(entry, false);
-            *at = if entry.seen { *at } else { found + 1 };
-            self.keep(entry, found);
-            return;
-        }
-        let kind = match statement {
-            Statement::Type(_, kind) => Some(kind),
-            _ => None,
-        };
-        let slot = self.describe(statement, parser.format());
-        let number = slot.map_or(NO_SLOT, |it| it as u64);
-        if let (Some(rebuild), Some(entry)) =
-            (&mut self.rebuild, Entry::new(line, Kind::Line(kind), number))
-        {
-            rebuild.entries.push(entry);
-            self.enter_family(entry, true);
-        }
-    }
-
-    /// The family in a slot, as the page describes it anew.
-    pub(crate) fn edited_family(&self, slot: usize) -> Option<&Family> {
-        self.rebuild.as_ref()?.families.as_ref()?.get(slot)
-    }
-
-    /// Notes what a line says about a family; returns the family's slot.
-    fn describe(&mut self, statement: Statement<'_>, format: TextFormat) -> Option<usize> {
-        let name = match statement {
-            Statement::Help(name, _) | Statement::Type(name, _) | Statement::Unit(name, _) => name,
-            Statement::Comment(_) | Statement::Series(_) => return None,
-        };
-        let name = String::from_utf8_lossy(name).into_owned();
-        let families =
-            self.cache.families.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let edits =
-            self.rebuild.as_mut()?.families.get_or_insert_with(|| FamilyEdits::new(&families));
-        let (slot, family) = edits.edit(name, &families);
-        match statement {
-            Statement::Help(_, help) => family.metadata.help = unescape_help(help, format),
-            Statement::Type(_, kind) => family.metadata.kind = kind,
-            Statement::Unit(_, unit) => {
-                family.metadata.unit = String::from_utf8_lossy(unit).into_owned()
-            }
-            Statement::Comment(_) | Statement::Series(_) => {}
-        }
-        Some(slot)
-    }
-
     /// Ends the series that are gone and puts the new list in place. `at`: behind the last old entry found.
     fn finish(&mut self, at: usize) {
         if self.rebuild.is_none() && at < self.cache.entries.len() {
@@ -507,24 +231,6 @@ impl<'a> Ingest<'a> {
         if self.cache.families_missing {
             self.age_families();
         }
-    }
-
-    fn replace(&mut self, rebuild: Rebuild) {
-        let mut entries = rebuild.entries;
-        entries.shrink_to_fit();
-        let old = std::mem::replace(&mut self.cache.entries, entries);
-        let lost = old.iter().filter(|it| it.live && !it.seen).filter_map(Entry::series);
-        self.ended.extend(lost);
-        if !self.ended.is_empty() {
-            // Another line may go on with a series whose line is gone.
-            let living = self.cache.entries.iter().filter(|it| it.live).filter_map(Entry::series);
-            let living: HashSet<SeriesRef> = living.collect();
-            self.ended.retain(|it| !living.contains(it));
-        }
-        if let Some(edits) = rebuild.families {
-            edits.apply(&mut self.cache.families(), self.interner);
-        }
-        self.cache.families_missing = true;
     }
 
     fn age_families(&mut self) {

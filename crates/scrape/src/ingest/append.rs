@@ -1,0 +1,157 @@
+//! A sample on its way to storage.
+
+use exposition::{Parser, Series};
+use storage::AppendError;
+
+use super::{AHEAD_MS_MAX, Failure, Ingest};
+use crate::cache::{Entry, Kind};
+use crate::labels;
+
+impl Ingest<'_> {
+    /// Appends a sample of a series that the cache knows. Returns the entry as it is now.
+    pub(super) fn known_series(
+        &mut self,
+        parser: &Parser<'_>,
+        series: Series<'_>,
+        mut entry: Entry,
+    ) -> Result<Entry, Failure> {
+        if entry.kind == Kind::Dropped {
+            self.counts.scraped += 1;
+            return Ok(entry);
+        }
+        if entry.kind == Kind::Refused && 0 < self.counts.limited {
+            // There is no room for another either: its labels are not worth reading.
+            self.counts.scraped += 1;
+            self.counts.kept += 1;
+            self.counts.limited += 1;
+            self.is_over_limit();
+            return Ok(entry);
+        }
+        let Some(reference) = entry.series() else {
+            let new = self.new_series(parser, series)?.unwrap_or(entry);
+            self.named |= new.series().is_some();
+            return Ok(new);
+        };
+        let own_t = series.t.filter(|_| self.job.honor_timestamps);
+        entry.live = false;
+        if let Some(rebuild) = &mut self.rebuild {
+            entry.duplicate = rebuild.series.insert(entry.hash, reference.0).is_some();
+        }
+        self.counts.scraped += 1;
+        self.counts.kept += 1;
+        if self.is_over_limit() {
+            return Ok(entry);
+        }
+        if entry.duplicate && own_t.is_none() {
+            self.counts.duplicate += 1;
+            return Ok(entry);
+        }
+        let t = own_t.unwrap_or(self.t);
+        let appended = if self.t + AHEAD_MS_MAX < t {
+            Err(AppendError::OutOfBounds)
+        } else {
+            self.appender.append_ref(reference, t, series.value)
+        };
+        if appended == Err(AppendError::UnknownSeries) {
+            // The database has dropped the series meanwhile: it starts again from its labels.
+            self.counts.scraped -= 1;
+            self.counts.kept -= 1;
+            let added = self.counts.added;
+            if let Some(rebuild) = &mut self.rebuild {
+                rebuild.series.remove(&entry.hash);
+            }
+            let new = self.new_series(parser, series)?;
+            self.counts.added = added;
+            return Ok(new.unwrap_or(entry));
+        }
+        entry.live = self.appended(appended)? && self.wants_marker(own_t);
+        self.exemplar(series, reference, t);
+        self.describe_series(parser, series, reference, false);
+        Ok(entry)
+    }
+
+    /// Reads the labels of a series, relabels and stores it. `None` if its line is too long to remember.
+    pub(super) fn new_series(
+        &mut self,
+        parser: &Parser<'_>,
+        series: Series<'_>,
+    ) -> Result<Option<Entry>, Failure> {
+        self.counts.scraped += 1;
+        let page = |error: exposition::LabelsError| Failure::Page(error.to_string());
+        parser.labels_into(series.raw, &mut self.exposed).map_err(page)?;
+        let empty = || parser.empty_labels(series.raw);
+        labels::add_target(&mut self.exposed, &self.target.public, self.job.honor_labels, empty);
+        if !relabel::process_in_place(&mut self.exposed, &self.job.metric_relabel) {
+            return Ok(Entry::new(series.raw, Kind::Dropped, 0));
+        }
+        labels::check_names(&self.exposed, self.job.legacy_names).map_err(Failure::Page)?;
+        labels::check_limits(&self.exposed, &self.job.limits).map_err(Failure::LabelLimit)?;
+        self.counts.kept += 1;
+        let Some(mut entry) = Entry::new(series.raw, Kind::Series, 0) else { return Ok(None) };
+        if self.is_over_limit() {
+            return Ok(Some(entry));
+        }
+        let own_t = series.t.filter(|_| self.job.honor_timestamps);
+        let t = own_t.unwrap_or(self.t);
+        let appended = if self.t + AHEAD_MS_MAX < t {
+            Err(AppendError::OutOfBounds)
+        } else {
+            self.appender.append(&self.exposed.labels(), t, series.value)
+        };
+        if let Ok(reference) = appended {
+            entry.number = reference.0;
+            if let Some(rebuild) = &mut self.rebuild {
+                rebuild.series.insert(entry.hash, reference.0);
+            }
+        }
+        if matches!(appended, Err(AppendError::Limit(_))) {
+            entry.kind = Kind::Refused;
+        }
+        entry.live = self.appended(appended.map(|_| ()))? && self.wants_marker(own_t);
+        if let Some(reference) = entry.series() {
+            self.counts.added += 1;
+            self.exemplar(series, reference, t);
+            self.describe_series(parser, series, reference, true);
+        }
+        Ok(Some(entry))
+    }
+
+    pub(super) fn wants_marker(&self, own_t: Option<i64>) -> bool {
+        own_t.is_none() || self.job.track_timestamps_staleness
+    }
+
+    pub(super) fn is_over_limit(&mut self) -> bool {
+        let limit = self.job.limits.samples;
+        self.over_limit |= limit != 0 && limit < self.counts.kept;
+        self.over_limit
+    }
+
+    /// Counts what storage refused. True if it took the sample.
+    pub(super) fn appended(&mut self, result: Result<(), AppendError>) -> Result<bool, Failure> {
+        let counter = match result {
+            Ok(()) => return Ok(true),
+            Err(
+                error @ (AppendError::InvalidLabels(_)
+                | AppendError::InvalidHistogram(_)
+                | AppendError::HistogramsUnsupported
+                | AppendError::StartOutOfOrder
+                | AppendError::StartNotBeforeSample),
+            ) => return Err(Failure::Page(error.to_string())),
+            Err(AppendError::OutOfOrder | AppendError::UnknownSeries) => {
+                &mut self.counts.out_of_order
+            }
+            Err(
+                AppendError::Duplicate { .. }
+                | AppendError::DuplicateOfHistogram { .. }
+                | AppendError::DuplicateHistogram,
+            ) => &mut self.counts.duplicate,
+            Err(AppendError::OutOfBounds | AppendError::TooOld) => &mut self.counts.out_of_bounds,
+            Err(AppendError::Limit(why)) => {
+                self.refusal = Some(why);
+                &mut self.counts.limited
+            }
+        };
+        *counter += 1;
+        Ok(false)
+    }
+}
