@@ -4,7 +4,9 @@ use std::fmt;
 
 use model::MetricType;
 
+use crate::TextFormat;
 use crate::labels::{self, LabelsError};
+use crate::line::{Help, Line};
 
 /// One statement of a page. Everything borrows from the page.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +21,19 @@ pub enum Entry<'a> {
     Unit(&'a [u8], &'a [u8]),
     /// A comment without meaning, from its `#`.
     Comment(&'a [u8]),
+}
+
+impl<'a> Entry<'a> {
+    /// The same among statements of any format. `format`: of the page.
+    pub fn as_line(self, format: TextFormat) -> Line<'a> {
+        match self {
+            Self::Series(_) => Line::Sample,
+            Self::Help(name, raw) => Line::Help(name, Help { raw, format: Some(format) }),
+            Self::Type(name, kind) => Line::Type(name, kind),
+            Self::Unit(name, unit) => Line::Unit(name, unit),
+            Self::Comment(_) => Line::Comment,
+        }
+    }
 }
 
 /// A sample and the series it belongs to.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use model::{Exemplar, Labels, LabelsBuilder, METRIC_NAME, MetricType};
 
 use crate::entry::{Entry, ParseError, Series};
-use crate::line::{Help, Line, PageSample, PageValue};
+use crate::line::{Line, PageSample, PageValue};
 use crate::parse::Parser;
 use crate::{Reading, TextFormat};
 
@@ -48,27 +48,22 @@ impl<'a> TextPage<'a> {
             let Some(entry) = self.parser.next().transpose()? else { return Ok(None) };
             out.clear();
             out.raw.extend_from_slice(&self.page[start..self.parser.offset()]);
-            return Ok(Some(match entry {
+            match entry {
                 Entry::Series(series) => {
                     self.look_ahead(before, series);
                     if self.is_start(series) {
                         continue;
                     }
                     self.fill(out, series);
-                    Line::Sample
-                }
-                Entry::Help(name, raw) => {
-                    Line::Help(name, Help { raw, format: Some(self.parser.format()) })
                 }
                 Entry::Type(name, kind) => {
                     if let Some(starts) = &mut self.starts {
                         *starts = Starts::of(name, kind);
                     }
-                    Line::Type(name, kind)
                 }
-                Entry::Unit(name, unit) => Line::Unit(name, unit),
-                Entry::Comment(_) => Line::Comment,
-            }));
+                _ => {}
+            }
+            return Ok(Some(entry.as_line(self.parser.format())));
         }
     }
 

@@ -1,11 +1,10 @@
 //! What comes beside samples: exemplars, and what families say about series.
 
-use exposition::{Parser, Series};
-use model::{Exemplar, METRIC_NAME, MetricType, SeriesRef};
+use model::{METRIC_NAME, MetricType, SeriesRef};
 use storage::ExemplarError;
 
 use crate::cache::Entry;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Sample};
 
 /// The family that the lines read last are about.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,13 +15,17 @@ pub(crate) struct Current {
 }
 
 impl Ingest<'_> {
-    /// Appends the exemplar of a sample, if it has one. None fails a scrape. `t`: the sample's time.
-    pub(crate) fn exemplar(&mut self, line: Series<'_>, series: SeriesRef, t: i64) {
-        let Some(raw) = line.exemplar else { return };
-        let Ok(labels) = raw.labels() else { return };
-        let exemplar = Exemplar { labels, value: raw.value, t: Some(raw.t.unwrap_or(t)) };
-        if self.appender.append_exemplar(series, &exemplar) == Err(ExemplarError::OutOfOrder) {
-            self.counts.exemplars_out_of_order += 1;
+    /// Appends the exemplars of a sample, in order of time. None fails a scrape, and that they are out of
+    /// order is counted only if all are: else some were just seen before. `t`: the sample's time.
+    pub(crate) fn exemplars(&mut self, sample: Sample<'_>, series: SeriesRef, t: i64) {
+        let mut all = sample.exemplars(t);
+        all.sort_by(|a, b| a.t.cmp(&b.t).then(a.value.total_cmp(&b.value)));
+        let late = all.iter().filter(|it| {
+            self.appender.append_exemplar(series, it) == Err(ExemplarError::OutOfOrder)
+        });
+        let n_late = late.count();
+        if n_late == all.len() {
+            self.counts.exemplars_out_of_order += n_late;
         }
     }
 
@@ -35,13 +38,7 @@ impl Ingest<'_> {
     }
 
     /// Hands on what the page says about a series, if that, or the series, is new.
-    pub(crate) fn describe_series(
-        &mut self,
-        parser: &Parser<'_>,
-        line: Series<'_>,
-        series: SeriesRef,
-        is_new: bool,
-    ) {
+    pub(crate) fn describe_series(&mut self, sample: Sample<'_>, series: SeriesRef, is_new: bool) {
         if !self.job.log_metadata || !(is_new || self.family.changed) || series.0 == 0 {
             return;
         }
@@ -49,7 +46,7 @@ impl Ingest<'_> {
         let edited = self.edited_family(slot).cloned();
         let family = edited.or_else(|| self.cache.families().get(slot).map(|it| (**it).clone()));
         let Some(family) = family else { return };
-        if parser.labels_into(line.raw, &mut self.exposed).is_err() {
+        if sample.labels_into(&mut self.exposed).is_err() {
             return;
         }
         let name = self.exposed.get(METRIC_NAME).unwrap_or_default();

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use exposition::TextFormat;
+use exposition::Format;
 use model::{MetricType, SeriesRef, stale_nan};
 use storage::Appender;
 
@@ -87,7 +87,7 @@ pub(crate) struct Cache {
     /// Of the last page that could be read, in its order.
     pub(crate) entries: Vec<Entry>,
     /// The format of that page.
-    pub(crate) format: Option<TextFormat>,
+    pub(crate) format: Option<Format>,
     /// Shared with whoever lists metadata. Held for a few lines; no other lock is taken meanwhile.
     pub(crate) families: Arc<Mutex<Families>>,
     /// Some family is kept although the last page did not show it.

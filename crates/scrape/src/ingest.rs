@@ -7,11 +7,12 @@
 
 mod append;
 mod rebuild;
+mod sample;
 
 use std::collections::{HashMap, HashSet};
 use std::mem::take;
 
-use exposition::{Entry as Statement, Parser, TextFormat};
+use exposition::{AnyParser, Entry as Statement, Format, Line, PageSample, Parser, Reading};
 use model::{LabelsBuilder, SeriesRef};
 use storage::Appender;
 
@@ -21,6 +22,7 @@ use crate::job::Job;
 use crate::metadata::Interner;
 use crate::target::Target;
 use rebuild::Rebuild;
+pub(crate) use sample::Sample;
 
 /// What a scrape did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     SampleLimit,
+    BucketLimit,
     LabelLimit(String),
     /// Not in its format, or a series that cannot be.
     Page(String),
@@ -52,6 +55,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::SampleLimit => f.write_str("sample limit exceeded"),
+            Self::BucketLimit => f.write_str("histogram bucket limit exceeded"),
             Self::LabelLimit(text) | Self::Page(text) => f.write_str(text),
         }
     }
@@ -78,6 +82,8 @@ pub(crate) struct Ingest<'a> {
     /// Whether entries of the cache tell anything about this page.
     comparable: bool,
     over_limit: bool,
+    /// A histogram has too many buckets.
+    over_buckets: bool,
     rebuild: Option<Rebuild>,
     /// Series that ended although their line is still there.
     ended: Vec<SeriesRef>,
@@ -109,6 +115,7 @@ impl<'a> Ingest<'a> {
             refusal: None,
             comparable: false,
             over_limit: false,
+            over_buckets: false,
             rebuild: None,
             ended: Vec::new(),
             turned: Vec::new(),
@@ -122,12 +129,20 @@ impl<'a> Ingest<'a> {
     ///
     /// # Errors
     /// Nothing that was appended may be committed. The cache is as before; the caller ends all series.
-    pub(crate) fn page(&mut self, page: &[u8], format: TextFormat) -> Result<(), Failure> {
+    pub(crate) fn page(&mut self, page: &[u8], format: Format) -> Result<(), Failure> {
         self.comparable = self.cache.format == Some(format);
-        let mut parser = Parser::new(page, format);
-        let read = self
-            .lines(page, &mut parser)
-            .and_then(|at| if self.over_limit { Err(Failure::SampleLimit) } else { Ok(at) });
+        let reading = self.reading();
+        let read = match format {
+            Format::Text(format) if !reading.convert && !reading.start_times => {
+                self.lines(page, &mut Parser::new(page, format))
+            }
+            _ => self.any_lines(&mut AnyParser::new(page, format, reading)),
+        };
+        let read = read.and_then(|at| match (self.over_limit, self.over_buckets) {
+            (true, _) => Err(Failure::SampleLimit),
+            (_, true) => Err(Failure::BucketLimit),
+            _ => Ok(at),
+        });
         match read {
             Err(failure) => {
                 self.cache.clear_seen();
@@ -149,6 +164,11 @@ impl<'a> Ingest<'a> {
         }
     }
 
+    fn reading(&self) -> Reading {
+        let crate::job::Histograms { native, classic, convert } = self.target.histograms;
+        Reading { native, classic, convert, start_times: self.job.starts.is_any() }
+    }
+
     /// Reads all lines; returns the place in the old entries behind the last one that was found.
     fn lines(&mut self, page: &[u8], parser: &mut Parser<'_>) -> Result<usize, Failure> {
         let mut at = 0;
@@ -166,10 +186,53 @@ impl<'a> Ingest<'a> {
             let statement = statement.map_err(|error| Failure::Page(error.message))?;
             self.begin_rebuild(at);
             match statement {
-                Statement::Series(series) => self.moved_series(parser, series, &mut at)?,
-                other => self.moved_line(other, &page[start..parser.offset()], parser, &mut at),
+                Statement::Series(series) => {
+                    self.moved_series(Sample::Text(series, parser), &mut at)?;
+                }
+                other => {
+                    let line = other.as_line(parser.format());
+                    self.moved_line(line, &page[start..parser.offset()], &mut at);
+                }
             }
         }
+    }
+
+    /// As [`Ingest::lines`], for pages of any format.
+    fn any_lines(&mut self, parser: &mut AnyParser<'_>) -> Result<usize, Failure> {
+        let (mut sample, mut at) = (PageSample::default(), 0);
+        while let Some(line) = parser.next(&mut sample) {
+            let line = line.map_err(|error| Failure::Page(error.message))?;
+            let is_sample = line == Line::Sample;
+            self.over_buckets |=
+                is_sample && !sample::fit(&mut sample.value, self.job.histogram_limits);
+            let entry = self.cache.entries.get(at).copied().filter(|entry| {
+                let is_line = matches!(entry.kind, Kind::Line(_));
+                self.comparable
+                    && is_line != is_sample
+                    && entry.bytes() == sample.raw.len()
+                    && entry.hash == hash(&sample.raw)
+            });
+            match entry {
+                Some(mut entry) => {
+                    if is_sample {
+                        entry = self.known_series(Sample::Any(&sample), entry)?;
+                    } else {
+                        self.enter_family(entry, false);
+                    }
+                    self.keep(entry, at);
+                    at += 1;
+                }
+                None => {
+                    self.begin_rebuild(at);
+                    if is_sample {
+                        self.moved_series(Sample::Any(&sample), &mut at)?;
+                    } else {
+                        self.moved_line(line, &sample.raw, &mut at);
+                    }
+                }
+            }
+        }
+        Ok(at)
     }
 
     /// Takes the next line if it is the one that `entry`, at `at`, stands for.
@@ -188,7 +251,7 @@ impl<'a> Ingest<'a> {
             return Ok(false);
         }
         let Some(series) = parser.known(len) else { return Ok(false) };
-        let entry = self.known_series(parser, series, entry)?;
+        let entry = self.known_series(Sample::Text(series, parser), entry)?;
         self.keep(entry, at);
         Ok(true)
     }

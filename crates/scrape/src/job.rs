@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use exposition::TextFormat;
+use exposition::{Format, TextFormat};
+use model::SCHEMA_MAX;
 use relabel::Rule;
 
 /// One entry of `scrape_configs`, checked and with every default filled in.
@@ -46,6 +47,12 @@ pub struct Job {
     pub extra_metrics: bool,
     /// Hands what pages say about families on to storage.
     pub log_metadata: bool,
+    /// Which histograms are taken. A target's labels may say otherwise.
+    pub histograms: Histograms,
+    /// What histograms are brought down to.
+    pub histogram_limits: HistogramLimits,
+    /// What becomes of the times at which counting began.
+    pub starts: Starts,
     /// Decide about targets.
     pub relabel: Vec<Rule>,
     /// Decide about samples.
@@ -78,6 +85,9 @@ impl Job {
             escaping: "allow-utf-8".into(),
             extra_metrics: false,
             log_metadata: false,
+            histograms: Histograms::default(),
+            histogram_limits: HistogramLimits::default(),
+            starts: Starts::default(),
             relabel: Vec::new(),
             metric_relabel: Vec::new(),
             http: httpclient::Options::default(),
@@ -115,9 +125,53 @@ pub struct Limits {
     pub kept_dropped_targets: usize,
 }
 
+/// Which histograms are taken of a page that has them in several forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Histograms {
+    /// Native ones, instead of their classic buckets.
+    pub native: bool,
+    /// Classic buckets, even where a native histogram is taken.
+    pub classic: bool,
+    /// Native ones with custom bounds, made of classic buckets.
+    pub convert: bool,
+}
+
+/// Limits of native histograms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistogramLimits {
+    /// The finest resolution that is stored.
+    pub schema_max: i32,
+    /// Buckets of one; 0 is no limit.
+    pub buckets: usize,
+}
+
+impl Default for HistogramLimits {
+    fn default() -> Self {
+        Self { schema_max: SCHEMA_MAX, buckets: 0 }
+    }
+}
+
+/// What becomes of the times at which counting began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Starts {
+    /// They are stored with the samples.
+    pub stored: bool,
+    /// A zero is stored at such a time.
+    pub zero: bool,
+}
+
+impl Starts {
+    /// True if anybody asks for them.
+    pub fn is_any(self) -> bool {
+        self.stored || self.zero
+    }
+}
+
 /// Formats of pages, by their names in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
+    /// `PrometheusProto`.
+    Protobuf,
     /// `PrometheusText0.0.4`.
     Text004,
     /// `PrometheusText1.0.0`.
@@ -133,16 +187,24 @@ impl Protocol {
     pub const DEFAULT: [Self; 4] =
         [Self::OpenMetrics100, Self::OpenMetrics001, Self::Text100, Self::Text004];
 
+    /// The order where start times are wanted.
+    pub const PROTOBUF_FIRST: [Self; 5] =
+        [Self::Protobuf, Self::OpenMetrics100, Self::OpenMetrics001, Self::Text100, Self::Text004];
+
     /// The grammar of pages.
-    pub(crate) fn format(self) -> TextFormat {
+    pub(crate) fn format(self) -> Format {
         match self {
-            Self::Text004 | Self::Text100 => TextFormat::Prometheus,
-            Self::OpenMetrics001 | Self::OpenMetrics100 => TextFormat::OpenMetrics,
+            Self::Protobuf => Format::Protobuf,
+            Self::Text004 | Self::Text100 => Format::Text(TextFormat::Prometheus),
+            Self::OpenMetrics001 | Self::OpenMetrics100 => Format::Text(TextFormat::OpenMetrics),
         }
     }
 
     pub(crate) fn media_type(self) -> &'static str {
         match self {
+            Self::Protobuf => {
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+            }
             Self::Text004 => "text/plain;version=0.0.4",
             Self::Text100 => "text/plain;version=1.0.0",
             Self::OpenMetrics001 => "application/openmetrics-text;version=0.0.1",

@@ -18,7 +18,10 @@
 //! gives the markers the time of the first missed tick, so that a target that came back is not hurt. At
 //! shutdown nothing is marked.
 //!
-//! Not here: finding targets, reading configuration, protobuf pages, native histograms, exemplars.
+//! Protobuf pages, pages with start times and those whose classic histograms are converted are read by
+//! [`exposition::AnyParser`], statement by statement, and held against the same cache.
+//!
+//! Not here: finding targets, reading configuration.
 
 mod beside;
 mod cache;
@@ -38,7 +41,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use job::{Job, Limits, Page, Protocol, Source};
+pub use job::{HistogramLimits, Histograms, Job, Limits, Page, Protocol, Source, Starts};
 pub use manager::{JobError, Manager, Parts, offset_seed};
 pub use metadata::Family;
 pub use status::{ActiveTarget, Health, LastScrape, PoolStatus};

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) interval_length: Arc<Family<Summary>>,
     pub(crate) over_body_limit: Arc<Counter>,
     pub(crate) over_sample_limit: Arc<Counter>,
+    pub(crate) over_bucket_limit: Arc<Counter>,
     pub(crate) over_label_limits: Arc<Counter>,
     pub(crate) duplicate: Arc<Counter>,
     pub(crate) out_of_order: Arc<Counter>,
@@ -93,6 +94,10 @@ impl Metrics {
             over_sample_limit: registry.counter(
                 "prometheus_target_scrapes_exceeded_sample_limit_total",
                 "Total number of scrapes that hit the sample limit and were rejected.",
+            ),
+            over_bucket_limit: registry.counter(
+                "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+                "Total number of scrapes that hit the native histogram bucket limit and were rejected.",
             ),
             over_label_limits: registry.counter(
                 "prometheus_target_scrape_pool_exceeded_label_limits_total",

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use exposition::TextFormat;
+use exposition::{Format, TextFormat};
 use httpclient::{Connection, Error, Request};
 use libdeflater::Decompressor;
 use model::quote;
@@ -56,7 +56,7 @@ impl Fetcher {
         user_agent: &str,
         buffers: &Buffers,
         body: &mut Vec<u8>,
-    ) -> Result<Option<TextFormat>, FetchError> {
+    ) -> Result<Option<Format>, FetchError> {
         let connection = match self {
             Self::Page(page) => {
                 // Collectors read files.
@@ -65,7 +65,7 @@ impl Fetcher {
                 return if limit != 0 && limit <= body.len() {
                     Err(FetchError::TooLarge)
                 } else {
-                    Ok(Some(format))
+                    Ok(Some(Format::Text(format)))
                 };
             }
             Self::Http(connection) => connection,
@@ -144,11 +144,12 @@ fn accept(job: &Job) -> String {
 }
 
 /// The format that a `Content-Type` names, or the job's fallback.
-fn format_of(content_type: &str, job: &Job) -> Result<TextFormat, String> {
+fn format_of(content_type: &str, job: &Job) -> Result<Format, String> {
     let fallback = job.fallback_protocol.map(crate::job::Protocol::format);
     let why = match media_type(content_type) {
-        Ok("text/plain") => return Ok(TextFormat::Prometheus),
-        Ok("application/openmetrics-text") => return Ok(TextFormat::OpenMetrics),
+        Ok("text/plain") => return Ok(Format::Text(TextFormat::Prometheus)),
+        Ok("application/openmetrics-text") => return Ok(Format::Text(TextFormat::OpenMetrics)),
+        Ok("application/vnd.google.protobuf") => return Ok(Format::Protobuf),
         _ if content_type.is_empty() => {
             "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target"
                 .to_owned()
@@ -194,7 +195,7 @@ fn media_type(header: &str) -> Result<&str, &'static str> {
             return Err("mime: invalid media parameter");
         }
     }
-    let ours = ["text/plain", "application/openmetrics-text"];
+    let ours = ["text/plain", "application/openmetrics-text", "application/vnd.google.protobuf"];
     Ok(ours.into_iter().find(|it| it.eq_ignore_ascii_case(kind)).unwrap_or(kind))
 }
 
@@ -292,12 +293,20 @@ mod tests {
     #[test]
     fn reads_content_types() {
         let mut job = Job::new("j", 1000, 1000);
-        let check = |job: &Job, header: &str, expected: Result<TextFormat, &str>| {
+        let check = |job: &Job, header: &str, expected: Result<Format, &str>| {
             assert_eq!(format_of(header, job), expected.map_err(str::to_owned), "{header}");
         };
-        check(&job, "text/plain; version=0.0.4; charset=utf-8", Ok(TextFormat::Prometheus));
-        check(&job, "Text/Plain", Ok(TextFormat::Prometheus));
-        check(&job, "application/openmetrics-text;version=\"1.0.0\"", Ok(TextFormat::OpenMetrics));
+        check(
+            &job,
+            "text/plain; version=0.0.4; charset=utf-8",
+            Ok(Format::Text(TextFormat::Prometheus)),
+        );
+        check(&job, "Text/Plain", Ok(Format::Text(TextFormat::Prometheus)));
+        check(
+            &job,
+            "application/openmetrics-text;version=\"1.0.0\"",
+            Ok(Format::Text(TextFormat::OpenMetrics)),
+        );
         check(
             &job,
             "",
@@ -320,8 +329,8 @@ mod tests {
             ),
         );
         job.fallback_protocol = Some(Protocol::OpenMetrics001);
-        check(&job, "", Ok(TextFormat::OpenMetrics));
-        check(&job, "text/html", Ok(TextFormat::OpenMetrics));
+        check(&job, "", Ok(Format::Text(TextFormat::OpenMetrics)));
+        check(&job, "text/html", Ok(Format::Text(TextFormat::OpenMetrics)));
     }
 
     fn pack(text: &[u8]) -> Vec<u8> {

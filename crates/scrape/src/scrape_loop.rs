@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use client::Summary;
-use exposition::TextFormat;
+use exposition::{Format, TextFormat};
 use stdx::Clock;
 use storage::{Appendable, Appender};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -161,7 +161,7 @@ impl Loop {
         (n != 0).then(|| format!("target_limit exceeded (number of targets: {n}, limit: {limit})"))
     }
 
-    fn note_failure(&self, fetched: &Result<Option<TextFormat>, FetchError>) {
+    fn note_failure(&self, fetched: &Result<Option<Format>, FetchError>) {
         let Err(error) = fetched else { return };
         tracing::debug!(job = self.job.job.name, target = self.target.url, err = %error, "Scrape failed");
         if *error == FetchError::TooLarge {
@@ -182,7 +182,7 @@ impl Loop {
     /// Appends what was fetched and the report, as one batch.
     fn store(
         &mut self,
-        fetched: &Result<Option<TextFormat>, FetchError>,
+        fetched: &Result<Option<Format>, FetchError>,
         body: &[u8],
         start: Duration,
         t: i64,
@@ -191,7 +191,7 @@ impl Loop {
         let (mut counts, mut error, mut refusal) = (Counts::default(), None, None);
         match fetched {
             Ok(format) => {
-                let format = format.unwrap_or(TextFormat::Prometheus);
+                let format = format.unwrap_or(Format::Text(TextFormat::Prometheus));
                 let (job, target) = (&self.job.job, &self.target);
                 let mut ingest = Ingest::new(
                     job,
@@ -280,6 +280,7 @@ impl Loop {
         }
         match failure {
             Some(Failure::SampleLimit) => metrics.over_sample_limit.inc(),
+            Some(Failure::BucketLimit) => metrics.over_bucket_limit.inc(),
             Some(Failure::LabelLimit(_)) => metrics.over_label_limits.inc(),
             _ => {}
         }

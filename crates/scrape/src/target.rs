@@ -5,7 +5,7 @@ use std::fmt::Write;
 use model::{Labels, LabelsBuilder, TargetGroup, duration, quote};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::job::Job;
+use crate::job::{Histograms, Job};
 
 /// One thing to scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) interval_ms: i64,
     pub(crate) timeout_ms: i64,
+    pub(crate) histograms: Histograms,
 }
 
 /// What becomes of one discovered label set.
@@ -90,6 +91,9 @@ fn populate(job: &Job, shared: &Labels, own: &Labels) -> Result<Populated, Strin
     default("__scrape_timeout__", &duration::format(job.timeout_ms));
     default("__metrics_path__", &job.metrics_path);
     default("__scheme__", &job.scheme);
+    for (name, value) in HISTOGRAM_LABELS.into_iter().zip(switches(job.histograms)) {
+        default(name, if value { "true" } else { "false" });
+    }
     for (name, values) in &job.params {
         default(&format!("__param_{name}"), values.first().map_or("", String::as_str));
     }
@@ -106,6 +110,7 @@ fn finish(job: &Job, discovered: Labels, mut labels: LabelsBuilder) -> Result<Ta
         return Err(format!("{} is not a valid hostname", quote(&address)));
     }
     let (interval_ms, timeout_ms) = times(&labels)?;
+    let histograms = histograms(&labels)?;
     labels.retain(|name, _| !name.starts_with("__meta_"));
     if labels.get("instance").is_none() {
         labels.set("instance", &address);
@@ -113,7 +118,47 @@ fn finish(job: &Job, discovered: Labels, mut labels: LabelsBuilder) -> Result<Ta
     let labels = labels.labels();
     let public = labels.filter(|name| !name.starts_with("__"));
     let url = url(job, &labels, &address);
-    Ok(Target { discovered, labels, public, url, interval_ms, timeout_ms })
+    Ok(Target { discovered, labels, public, url, interval_ms, timeout_ms, histograms })
+}
+
+/// Say which histograms are taken of a target.
+const HISTOGRAM_LABELS: [&str; 3] = [
+    "__scrape_native_histograms__",
+    "__always_scrape_classic_histograms__",
+    "__convert_classic_histograms_to_nhcb__",
+];
+
+/// In the order of [`HISTOGRAM_LABELS`].
+fn switches(it: Histograms) -> [bool; 3] {
+    [it.native, it.classic, it.convert]
+}
+
+/// Reads what labels say about histograms.
+fn histograms(labels: &LabelsBuilder) -> Result<Histograms, String> {
+    let what = ["scrape native", "always scrape classic", "convert classic"];
+    let mut read = [false; 3];
+    for (at, name) in HISTOGRAM_LABELS.into_iter().enumerate() {
+        let text = labels.get(name).unwrap_or_default();
+        read[at] = parse_bool(text).ok_or_else(|| {
+            let end = if at == 2 { "histograms to NHCB" } else { "histograms" };
+            let quoted = quote(text);
+            format!(
+                "error parsing {} {end}: strconv.ParseBool: parsing {quoted}: invalid syntax",
+                what[at]
+            )
+        })?;
+    }
+    let [native, classic, convert] = read;
+    Ok(Histograms { native, classic, convert })
+}
+
+/// As Go reads booleans.
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 /// Reads `__scrape_interval__` and `__scrape_timeout__`.
@@ -244,6 +289,11 @@ mod tests {
             &[("__address__", "h"), ("__scrape_interval__", "0s")],
             "instance 0 in group file:0: scrape interval cannot be 0",
         );
+        check(
+            &job,
+            &[("__address__", "h"), ("__scrape_native_histograms__", "yes")],
+            "instance 0 in group file:0: error parsing scrape native histograms: strconv.ParseBool: parsing \"yes\": invalid syntax",
+        );
         job.params.clear();
         job.relabel = vec![Rule {
             source_labels: vec!["__meta_x".into()],
@@ -253,7 +303,7 @@ mod tests {
         check(
             &job,
             &[("__address__", "h")],
-            "dropped {__address__=\"h\", __meta_x=\"y\", __metrics_path__=\"/metrics\", __scheme__=\"http\", __scrape_interval__=\"15s\", __scrape_timeout__=\"10s\", env=\"test\", job=\"j\"}",
+            "dropped {__address__=\"h\", __always_scrape_classic_histograms__=\"false\", __convert_classic_histograms_to_nhcb__=\"false\", __meta_x=\"y\", __metrics_path__=\"/metrics\", __scheme__=\"http\", __scrape_interval__=\"15s\", __scrape_native_histograms__=\"false\", __scrape_timeout__=\"10s\", env=\"test\", job=\"j\"}",
         );
     }
 

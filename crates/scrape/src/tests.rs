@@ -2,5 +2,6 @@
 
 mod fake;
 mod http;
+mod kinds;
 mod loops;
 mod pages;

@@ -10,7 +10,7 @@ use client::{Gauge, Registry};
 use config::{Config, FloatEncoding};
 use discovery::Mechanism;
 use promql_engine::Engine;
-use scrape::Job;
+use scrape::{Job, Protocol};
 use stdx::{Clock, SystemDirectory};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -28,6 +28,9 @@ pub(super) struct Reloader {
     retention_is_default: bool,
     block_range_max_is_given: bool,
     exemplars: bool,
+    /// A zero is stored where a counter began.
+    zero_at_start: bool,
+    extra_metrics: bool,
     registry: Arc<Registry>,
     successful: Arc<Gauge>,
     success_timestamp: Arc<Gauge>,
@@ -57,6 +60,8 @@ impl Reloader {
             retention_is_default: settings.retention_is_default,
             block_range_max_is_given: settings.block_range_max_is_given,
             exemplars: settings.exemplars,
+            zero_at_start: settings.zero_at_start,
+            extra_metrics: settings.extra_scrape_metrics,
             registry: Arc::clone(registry),
             successful: registry.gauge(
                 "prometheus_config_last_reload_successful",
@@ -238,11 +243,26 @@ impl Reloader {
         running.scrape.stop().await;
     }
 
+    /// What is switched on for all jobs.
+    fn with_features(&self, job: Job, protocols_are_written: bool) -> Job {
+        let starts =
+            scrape::Starts { stored: self.database.store_starts, zero: self.zero_at_start };
+        let protocols = if starts.is_any() && !protocols_are_written {
+            Protocol::PROTOBUF_FIRST.to_vec()
+        } else {
+            job.protocols
+        };
+        let extra_metrics = job.extra_metrics || self.extra_metrics;
+        Job { log_metadata: self.database.log_metadata, starts, protocols, extra_metrics, ..job }
+    }
+
     fn jobs(&self, config: &Config, running: &Running) -> Vec<Job> {
         let mut jobs: Vec<Job> = config
             .jobs()
-            .map(|it| translate::job(it).expect("a loaded configuration was translated before"))
-            .map(|it| Job { log_metadata: self.database.log_metadata, ..it })
+            .map(|it| {
+                let job = translate::job(it).expect("a loaded configuration was translated before");
+                self.with_features(job, it.scrape_protocols_written)
+            })
             .collect();
         if self.file.is_none() {
             zero::set_sources(&mut jobs, &running.own_page, &running.host_page);

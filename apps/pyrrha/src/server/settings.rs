@@ -26,6 +26,10 @@ pub(crate) struct Settings {
     pub(crate) retention_is_default: bool,
     /// Keep exemplars, as many as the configuration says.
     pub(crate) exemplars: bool,
+    /// Store a zero where a counter began.
+    pub(crate) zero_at_start: bool,
+    /// Report series for every job that need asking for.
+    pub(crate) extra_scrape_metrics: bool,
     pub(crate) engine: promql_engine::Options,
     pub(crate) queries_max: usize,
     pub(crate) all: BTreeMap<String, String>,
@@ -66,6 +70,8 @@ impl Settings {
             retention_is_default,
             block_range_max_is_given: !values.text("storage.tsdb.max-block-duration").is_empty(),
             exemplars: features.has("exemplar-storage"),
+            zero_at_start: features.has("created-timestamp-zero-ingestion"),
+            extra_scrape_metrics: features.has("extra-scrape-metrics"),
             engine: promql_engine::Options {
                 lookback_ms: duration_ms(values, "query.lookback-delta")?,
                 samples_max: number(values, "query.max-samples")?,
@@ -189,7 +195,9 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 14] = [
+const FEATURES: [&str; 16] = [
+    "created-timestamp-zero-ingestion",
+    "extra-scrape-metrics",
     "exemplar-storage",
     "metadata-wal-records",
     "native-histograms",

@@ -5,7 +5,8 @@ use config::{
     ValidationScheme,
 };
 use httpclient::{Authorization, BasicAuth, HeaderValues, Options, Proxy, Source, TlsOptions};
-use scrape::{Job, Protocol};
+use model::{SCHEMA_MAX, SCHEMA_MIN};
+use scrape::{HistogramLimits, Histograms, Job, Protocol};
 
 /// How to make requests.
 ///
@@ -110,8 +111,8 @@ pub(crate) fn job(config: &ScrapeConfig) -> Result<Job, String> {
     };
     let size = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
     Ok(Job {
-        protocols: config.scrape_protocols.iter().copied().filter_map(protocol).collect(),
-        fallback_protocol: config.fallback_scrape_protocol.and_then(protocol),
+        protocols: config.scrape_protocols.iter().copied().map(protocol).collect(),
+        fallback_protocol: config.fallback_scrape_protocol.map(protocol),
         honor_labels: config.honor_labels,
         honor_timestamps: config.honor_timestamps,
         track_timestamps_staleness: config.track_timestamps_staleness,
@@ -131,6 +132,15 @@ pub(crate) fn job(config: &ScrapeConfig) -> Result<Job, String> {
         legacy_names,
         escaping: config.escaping_scheme.name().to_owned(),
         extra_metrics: config.switches.extra_scrape_metrics,
+        histograms: Histograms {
+            native: config.switches.scrape_native_histograms,
+            classic: config.switches.always_scrape_classic_histograms,
+            convert: config.switches.convert_classic_histograms_to_nhcb,
+        },
+        histogram_limits: HistogramLimits {
+            schema_max: schema_max(config.native_histogram_min_bucket_factor),
+            buckets: size(config.native_histogram_bucket_limit),
+        },
         relabel: rules(&config.relabel_configs)?,
         metric_relabel: rules(&config.metric_relabel_configs)?,
         http: http(&config.http).map_err(named)?,
@@ -141,13 +151,35 @@ pub(crate) fn job(config: &ScrapeConfig) -> Result<Job, String> {
     })
 }
 
-/// The protobuf format is not spoken yet: it is not offered.
-fn protocol(config: ScrapeProtocol) -> Option<Protocol> {
+fn protocol(config: ScrapeProtocol) -> Protocol {
     match config {
-        ScrapeProtocol::PrometheusText0_0_4 => Some(Protocol::Text004),
-        ScrapeProtocol::PrometheusText1_0_0 => Some(Protocol::Text100),
-        ScrapeProtocol::OpenMetricsText0_0_1 => Some(Protocol::OpenMetrics001),
-        ScrapeProtocol::OpenMetricsText1_0_0 => Some(Protocol::OpenMetrics100),
-        ScrapeProtocol::PrometheusProto => None,
+        ScrapeProtocol::PrometheusProto => Protocol::Protobuf,
+        ScrapeProtocol::PrometheusText0_0_4 => Protocol::Text004,
+        ScrapeProtocol::PrometheusText1_0_0 => Protocol::Text100,
+        ScrapeProtocol::OpenMetricsText0_0_1 => Protocol::OpenMetrics001,
+        ScrapeProtocol::OpenMetricsText1_0_0 => Protocol::OpenMetrics100,
+    }
+}
+
+/// The finest resolution whose buckets grow by `factor` at least; 0 is no bound.
+#[expect(clippy::cast_possible_truncation, reason = "clamped")]
+fn schema_max(factor: f64) -> i32 {
+    if factor == 0.0 {
+        return SCHEMA_MAX;
+    }
+    // A bucket grows by 2^(2^-schema).
+    let factor = if factor <= 1.0 { 1.002_71 } else { factor };
+    let schema = (-factor.log2().log2()).floor();
+    schema.clamp(f64::from(SCHEMA_MIN), f64::from(SCHEMA_MAX)) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_growth_factor_is_a_resolution() {
+        let factors = [0.0, 0.5, 1.002, 1.00271, 1.1, 2.0, 3.0, 4.0, 1e300];
+        assert_eq!(factors.map(schema_max), [8, 8, 8, 8, 2, 0, -1, -1, -4]);
     }
 }

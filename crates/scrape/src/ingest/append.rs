@@ -1,9 +1,9 @@
 //! A sample on its way to storage.
 
-use exposition::{Parser, Series};
-use storage::AppendError;
+use model::SeriesRef;
+use storage::{AnySample, AnyValue, AppendError};
 
-use super::{AHEAD_MS_MAX, Failure, Ingest};
+use super::{AHEAD_MS_MAX, Failure, Ingest, Sample};
 use crate::cache::{Entry, Kind};
 use crate::labels;
 
@@ -11,8 +11,7 @@ impl Ingest<'_> {
     /// Appends a sample of a series that the cache knows. Returns the entry as it is now.
     pub(super) fn known_series(
         &mut self,
-        parser: &Parser<'_>,
-        series: Series<'_>,
+        sample: Sample<'_>,
         mut entry: Entry,
     ) -> Result<Entry, Failure> {
         if entry.kind == Kind::Dropped {
@@ -28,11 +27,11 @@ impl Ingest<'_> {
             return Ok(entry);
         }
         let Some(reference) = entry.series() else {
-            let new = self.new_series(parser, series)?.unwrap_or(entry);
+            let new = self.new_series(sample)?.unwrap_or(entry);
             self.named |= new.series().is_some();
             return Ok(new);
         };
-        let own_t = series.t.filter(|_| self.job.honor_timestamps);
+        let own_t = sample.t().filter(|_| self.job.honor_timestamps);
         entry.live = false;
         if let Some(rebuild) = &mut self.rebuild {
             entry.duplicate = rebuild.series.insert(entry.hash, reference.0).is_some();
@@ -50,7 +49,7 @@ impl Ingest<'_> {
         let appended = if self.t + AHEAD_MS_MAX < t {
             Err(AppendError::OutOfBounds)
         } else {
-            self.appender.append_ref(reference, t, series.value)
+            self.append_known(reference, t, sample)
         };
         if appended == Err(AppendError::UnknownSeries) {
             // The database has dropped the series meanwhile: it starts again from its labels.
@@ -60,43 +59,39 @@ impl Ingest<'_> {
             if let Some(rebuild) = &mut self.rebuild {
                 rebuild.series.remove(&entry.hash);
             }
-            let new = self.new_series(parser, series)?;
+            let new = self.new_series(sample)?;
             self.counts.added = added;
             return Ok(new.unwrap_or(entry));
         }
         entry.live = self.appended(appended)? && self.wants_marker(own_t);
-        self.exemplar(series, reference, t);
-        self.describe_series(parser, series, reference, false);
+        self.exemplars(sample, reference, t);
+        self.describe_series(sample, reference, false);
         Ok(entry)
     }
 
     /// Reads the labels of a series, relabels and stores it. `None` if its line is too long to remember.
-    pub(super) fn new_series(
-        &mut self,
-        parser: &Parser<'_>,
-        series: Series<'_>,
-    ) -> Result<Option<Entry>, Failure> {
+    pub(super) fn new_series(&mut self, sample: Sample<'_>) -> Result<Option<Entry>, Failure> {
         self.counts.scraped += 1;
         let page = |error: exposition::LabelsError| Failure::Page(error.to_string());
-        parser.labels_into(series.raw, &mut self.exposed).map_err(page)?;
-        let empty = || parser.empty_labels(series.raw);
+        sample.labels_into(&mut self.exposed).map_err(page)?;
+        let empty = || sample.empty_labels();
         labels::add_target(&mut self.exposed, &self.target.public, self.job.honor_labels, empty);
         if !relabel::process_in_place(&mut self.exposed, &self.job.metric_relabel) {
-            return Ok(Entry::new(series.raw, Kind::Dropped, 0));
+            return Ok(Entry::new(sample.raw(), Kind::Dropped, 0));
         }
         labels::check_names(&self.exposed, self.job.legacy_names).map_err(Failure::Page)?;
         labels::check_limits(&self.exposed, &self.job.limits).map_err(Failure::LabelLimit)?;
         self.counts.kept += 1;
-        let Some(mut entry) = Entry::new(series.raw, Kind::Series, 0) else { return Ok(None) };
+        let Some(mut entry) = Entry::new(sample.raw(), Kind::Series, 0) else { return Ok(None) };
         if self.is_over_limit() {
             return Ok(Some(entry));
         }
-        let own_t = series.t.filter(|_| self.job.honor_timestamps);
+        let own_t = sample.t().filter(|_| self.job.honor_timestamps);
         let t = own_t.unwrap_or(self.t);
         let appended = if self.t + AHEAD_MS_MAX < t {
             Err(AppendError::OutOfBounds)
         } else {
-            self.appender.append(&self.exposed.labels(), t, series.value)
+            self.append_new(t, sample)
         };
         if let Ok(reference) = appended {
             entry.number = reference.0;
@@ -110,10 +105,44 @@ impl Ingest<'_> {
         entry.live = self.appended(appended.map(|_| ()))? && self.wants_marker(own_t);
         if let Some(reference) = entry.series() {
             self.counts.added += 1;
-            self.exemplar(series, reference, t);
-            self.describe_series(parser, series, reference, true);
+            self.exemplars(sample, reference, t);
+            self.describe_series(sample, reference, true);
         }
         Ok(Some(entry))
+    }
+
+    fn append_known(
+        &mut self,
+        series: SeriesRef,
+        t: i64,
+        sample: Sample<'_>,
+    ) -> Result<(), AppendError> {
+        match (sample.value(), sample.st()) {
+            (AnyValue::Float(v), None) => self.appender.append_ref(series, t, v),
+            (value, st) => {
+                if let Some(st) = st.filter(|st| self.job.starts.zero && *st < t) {
+                    // That there is nothing to add, or no room for it, is no fault of the sample.
+                    let _ = self.appender.append_start_ref(series, AnySample { st, t, value });
+                }
+                let st = st.filter(|_| self.job.starts.stored).unwrap_or(0);
+                self.appender.append_any_ref(series, AnySample { st, t, value })
+            }
+        }
+    }
+
+    /// Appends a sample of the series whose labels were read last.
+    fn append_new(&mut self, t: i64, sample: Sample<'_>) -> Result<SeriesRef, AppendError> {
+        let labels = self.exposed.labels();
+        match (sample.value(), sample.st()) {
+            (AnyValue::Float(v), None) => self.appender.append(&labels, t, v),
+            (value, st) => {
+                if let Some(st) = st.filter(|st| self.job.starts.zero && *st < t) {
+                    let _ = self.appender.append_start(&labels, AnySample { st, t, value });
+                }
+                let st = st.filter(|_| self.job.starts.stored).unwrap_or(0);
+                self.appender.append_any(&labels, AnySample { st, t, value })
+            }
+        }
     }
 
     pub(super) fn wants_marker(&self, own_t: Option<i64>) -> bool {

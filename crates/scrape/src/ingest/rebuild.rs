@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use exposition::{Entry as Statement, Parser, Series, TextFormat, unescape_help};
+use exposition::Line;
 use model::SeriesRef;
 
-use super::{Failure, Ingest, LOOK_AHEAD};
+use super::{Failure, Ingest, LOOK_AHEAD, Sample};
 use crate::cache::{Entry, Kind, NO_SLOT, hash};
 use crate::metadata::{Family, FamilyEdits};
 
@@ -54,27 +54,26 @@ impl Ingest<'_> {
 
     pub(super) fn moved_series(
         &mut self,
-        parser: &Parser<'_>,
-        series: Series<'_>,
+        sample: Sample<'_>,
         at: &mut usize,
     ) -> Result<(), Failure> {
-        let (hash, len) = (hash(series.raw), series.raw.len());
+        let (hash, len) = (hash(sample.raw()), sample.raw().len());
         let found = self
             .find(hash, len, *at)
             .filter(|it| !matches!(self.cache.entries[*it].kind, Kind::Line(_)));
         if let Some(found) = found {
             let old = self.cache.entries[found];
             *at = if old.seen { *at } else { found + 1 };
-            let entry = self.known_series(parser, series, old)?;
+            let entry = self.known_series(sample, old)?;
             self.keep(entry, found);
             return Ok(());
         }
         // New, or for the second time in a page where it is new.
         let twin = self.rebuild.as_ref().and_then(|it| it.series.get(&hash)).copied();
-        let twin = twin.and_then(|number| Entry::new(series.raw, Kind::Series, number));
+        let twin = twin.and_then(|number| Entry::new(sample.raw(), Kind::Series, number));
         let entry = match twin {
-            Some(twin) => Some(self.known_series(parser, series, twin)?),
-            None => self.new_series(parser, series)?,
+            Some(twin) => Some(self.known_series(sample, twin)?),
+            None => self.new_series(sample)?,
         };
         if let Some(rebuild) = &mut self.rebuild {
             rebuild.entries.extend(entry);
@@ -83,15 +82,9 @@ impl Ingest<'_> {
     }
 
     /// Takes a line that is no sample from where it was not.
-    pub(super) fn moved_line(
-        &mut self,
-        statement: Statement<'_>,
-        line: &[u8],
-        parser: &Parser<'_>,
-        at: &mut usize,
-    ) {
+    pub(super) fn moved_line(&mut self, line: Line<'_>, raw: &[u8], at: &mut usize) {
         let found = self
-            .find(hash(line), line.len(), *at)
+            .find(hash(raw), raw.len(), *at)
             .filter(|it| matches!(self.cache.entries[*it].kind, Kind::Line(_)));
         if let Some(found) = found {
             let entry = self.cache.entries[found];
@@ -100,14 +93,14 @@ impl Ingest<'_> {
             self.keep(entry, found);
             return;
         }
-        let kind = match statement {
-            Statement::Type(_, kind) => Some(kind),
+        let kind = match line {
+            Line::Type(_, kind) => Some(kind),
             _ => None,
         };
-        let slot = self.describe(statement, parser.format());
+        let slot = self.describe(line);
         let number = slot.map_or(NO_SLOT, |it| it as u64);
         if let (Some(rebuild), Some(entry)) =
-            (&mut self.rebuild, Entry::new(line, Kind::Line(kind), number))
+            (&mut self.rebuild, Entry::new(raw, Kind::Line(kind), number))
         {
             rebuild.entries.push(entry);
             self.enter_family(entry, true);
@@ -120,14 +113,10 @@ impl Ingest<'_> {
     }
 
     /// Notes what a line says about a family; returns the family's slot.
-    pub(super) fn describe(
-        &mut self,
-        statement: Statement<'_>,
-        format: TextFormat,
-    ) -> Option<usize> {
-        let name = match statement {
-            Statement::Help(name, _) | Statement::Type(name, _) | Statement::Unit(name, _) => name,
-            Statement::Comment(_) | Statement::Series(_) => return None,
+    pub(super) fn describe(&mut self, line: Line<'_>) -> Option<usize> {
+        let name = match line {
+            Line::Help(name, _) | Line::Type(name, _) | Line::Unit(name, _) => name,
+            Line::Comment | Line::Sample => return None,
         };
         let name = String::from_utf8_lossy(name).into_owned();
         let families =
@@ -135,13 +124,13 @@ impl Ingest<'_> {
         let edits =
             self.rebuild.as_mut()?.families.get_or_insert_with(|| FamilyEdits::new(&families));
         let (slot, family) = edits.edit(name, &families);
-        match statement {
-            Statement::Help(_, help) => family.metadata.help = unescape_help(help, format),
-            Statement::Type(_, kind) => family.metadata.kind = kind,
-            Statement::Unit(_, unit) => {
-                family.metadata.unit = String::from_utf8_lossy(unit).into_owned()
+        match line {
+            Line::Help(_, help) => family.metadata.help = help.text(),
+            Line::Type(_, kind) => family.metadata.kind = kind,
+            Line::Unit(_, unit) => {
+                family.metadata.unit = String::from_utf8_lossy(unit).into_owned();
             }
-            Statement::Comment(_) | Statement::Series(_) => {}
+            Line::Comment | Line::Sample => {}
         }
         Some(slot)
     }

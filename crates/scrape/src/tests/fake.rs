@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::{Exemplar, Labels, Metadata, SeriesRef, is_stale_nan};
 use stdx::Clock;
-use storage::{AppendError, Appendable, Appender, CommitError, ExemplarError};
+use storage::{AnySample, AnyValue, AppendError, Appendable, Appender, CommitError, ExemplarError};
 use tokio::time::Instant;
 
 type Samples = Vec<(i64, u64)>;
@@ -110,21 +110,60 @@ impl Appender for Batch {
     }
 
     fn append(&mut self, labels: &Labels, t: i64, v: f64) -> Result<SeriesRef, AppendError> {
-        let find = |data: &Data| data.series.iter().position(|(it, _)| it == labels);
-        let found = find(&self.before);
-        let mut data = self.fake.0.lock().expect("whole");
-        if found.is_none() && data.room.is_some_and(|room| room <= data.series.len()) {
-            return Err(AppendError::Limit("no room".into()));
-        }
-        let at = found.unwrap_or_else(|| {
-            data.series.push((labels.clone(), Vec::new()));
-            self.before.series.push((labels.clone(), Vec::new()));
-            assert_eq!(data.series.len(), self.before.series.len(), "one batch at a time");
-            data.series.len() - 1
-        });
-        drop(data);
-        let series = SeriesRef(at as u64 + 1);
+        let series = self.make(labels)?;
         self.append_ref(series, t, v).map(|()| series)
+    }
+
+    fn append_any_ref(
+        &mut self,
+        series: SeriesRef,
+        sample: AnySample<'_>,
+    ) -> Result<(), AppendError> {
+        let (t, v) = (sample.t, f64::NAN);
+        let value = match sample.value {
+            AnyValue::Float(v) => {
+                self.append_ref(series, t, v)?;
+                v.to_string()
+            }
+            // Only the times of histograms count here.
+            AnyValue::Histogram(it) => {
+                self.append_ref(series, t, v)?;
+                format!("integer {} {} {:?}", it.schema, it.count, it.positive_deltas)
+            }
+            AnyValue::FloatHistogram(it) => {
+                self.append_ref(series, t, v)?;
+                format!("float {} {} {:?}", it.schema, it.count, it.positive_buckets)
+            }
+        };
+        self.say(format!("{} {value} since {} @{t}", self.name_of(series), sample.st));
+        Ok(())
+    }
+
+    fn append_any(
+        &mut self,
+        labels: &Labels,
+        sample: AnySample<'_>,
+    ) -> Result<SeriesRef, AppendError> {
+        let series = self.make(labels)?;
+        self.append_any_ref(series, sample).map(|()| series)
+    }
+
+    fn append_start_ref(
+        &mut self,
+        series: SeriesRef,
+        sample: AnySample<'_>,
+    ) -> Result<(), AppendError> {
+        self.say(format!("{} zero @{}", self.name_of(series), sample.st));
+        Ok(())
+    }
+
+    fn append_start(
+        &mut self,
+        labels: &Labels,
+        sample: AnySample<'_>,
+    ) -> Result<SeriesRef, AppendError> {
+        let series = self.make(labels)?;
+        self.append_start_ref(series, sample).map(|()| series)
     }
 
     fn append_exemplar(
@@ -138,13 +177,12 @@ impl Appender for Batch {
             return Err(ExemplarError::OutOfOrder);
         }
         let t = t.expect("of its sample at least");
-        self.fake.0.lock().expect("whole").beside.push(format!("{name} {labels} {value}@{t}"));
+        self.say(format!("{name} {labels} {value}@{t}"));
         Ok(())
     }
 
     fn set_metadata(&mut self, series: SeriesRef, it: &Metadata) -> Result<(), AppendError> {
-        let text = format!("{} {} {:?}", self.name_of(series), it.kind.as_str(), it.help);
-        self.fake.0.lock().expect("whole").beside.push(text);
+        self.say(format!("{} {} {:?}", self.name_of(series), it.kind.as_str(), it.help));
         Ok(())
     }
 
@@ -160,6 +198,26 @@ impl Appender for Batch {
 }
 
 impl Batch {
+    /// Finds or makes a series.
+    fn make(&mut self, labels: &Labels) -> Result<SeriesRef, AppendError> {
+        let found = self.before.series.iter().position(|(it, _)| it == labels);
+        let mut data = self.fake.0.lock().expect("whole");
+        if found.is_none() && data.room.is_some_and(|room| room <= data.series.len()) {
+            return Err(AppendError::Limit("no room".into()));
+        }
+        let at = found.unwrap_or_else(|| {
+            data.series.push((labels.clone(), Vec::new()));
+            self.before.series.push((labels.clone(), Vec::new()));
+            assert_eq!(data.series.len(), self.before.series.len(), "one batch at a time");
+            data.series.len() - 1
+        });
+        Ok(SeriesRef(at as u64 + 1))
+    }
+
+    fn say(&self, text: String) {
+        self.fake.0.lock().expect("whole").beside.push(text);
+    }
+
     fn name_of(&self, series: SeriesRef) -> &str {
         let at = usize::try_from(series.0).expect("small") - 1;
         self.before.series[at].0.metric_name()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exposition::TextFormat;
+use exposition::{Format, TextFormat};
 use model::{Labels, TargetGroup};
 use proptest::prelude::*;
 use relabel::{Action, Rule};
@@ -15,16 +15,16 @@ use crate::job::Job;
 use crate::metadata::Interner;
 use crate::target::{self, Populated, Target};
 
-struct Rig {
-    job: Job,
+pub(super) struct Rig {
+    pub(super) job: Job,
     target: Target,
     cache: Cache,
     interner: Interner,
-    fake: Fake,
+    pub(super) fake: Fake,
 }
 
 impl Rig {
-    fn new(job: Job) -> Self {
+    pub(super) fn new(job: Job) -> Self {
         let targets = vec![Labels::from_pairs([("__address__", "h:1")])];
         let group = TargetGroup { source: String::new(), targets, labels: Labels::empty() };
         let Ok(Populated::Target(target)) = target::from_group(&job, &group).remove(0) else {
@@ -44,6 +44,15 @@ impl Rig {
     }
 
     fn page_as(&mut self, page: &str, format: TextFormat, t: i64) -> (Counts, Result<(), Failure>) {
+        self.page_of(page.as_bytes(), Format::Text(format), t)
+    }
+
+    pub(super) fn page_of(
+        &mut self,
+        page: &[u8],
+        format: Format,
+        t: i64,
+    ) -> (Counts, Result<(), Failure>) {
         let mut appender = self.fake.appender();
         let mut ingest = Ingest::new(
             &self.job,
@@ -53,7 +62,7 @@ impl Rig {
             &mut *appender,
             t,
         );
-        let read = ingest.page(page.as_bytes(), format);
+        let read = ingest.page(page, format);
         let counts = ingest.counts;
         if read.is_err() {
             appender.rollback();
@@ -65,13 +74,14 @@ impl Rig {
         (counts, read)
     }
 
-    fn dump(&self) -> String {
+    pub(super) fn dump(&self) -> String {
         self.fake.dump(|_| false).replace(", instance=\"h:1\", job=\"j\"", "")
     }
 
     /// What came beside the samples of an OpenMetrics page.
     fn beside(&mut self, page: &str, t: i64) -> Vec<String> {
-        self.page_as(&format!("{page}# EOF\n"), TextFormat::OpenMetrics, t).1.expect("is one");
+        let page = format!("{page}# EOF\n");
+        self.page_as(&page, TextFormat::OpenMetrics, t).1.expect("is one");
         self.fake.take_beside()
     }
 
