@@ -6,6 +6,7 @@ mod backfill;
 mod bad_input;
 mod crash;
 mod interchange;
+mod pages;
 mod promtool;
 mod queries;
 mod sample_app;

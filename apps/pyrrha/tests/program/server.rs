@@ -65,9 +65,16 @@ impl Server {
     }
 }
 
-/// Serves pages on loopback from threads that live as long as the test. `page` makes the body from the
-/// path.
+/// Serves pages on loopback from threads that live as long as the test. `page` makes the body, in the text
+/// format, from the path.
 pub(crate) fn serve_pages(page: impl Fn(&str) -> String + Send + Sync + 'static) -> u16 {
+    serve_typed(move |path| ("text/plain; version=0.0.4", page(path).into_bytes()))
+}
+
+/// As [`serve_pages`], with a `Content-Type` for each page.
+pub(crate) fn serve_typed(
+    page: impl Fn(&str) -> (&'static str, Vec<u8>) + Send + Sync + 'static,
+) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let port = listener.local_addr().expect("it is bound").port();
     let page = Arc::new(page);
@@ -80,7 +87,7 @@ pub(crate) fn serve_pages(page: impl Fn(&str) -> String + Send + Sync + 'static)
     port
 }
 
-fn answer(mut stream: TcpStream, page: &dyn Fn(&str) -> String) -> Option<()> {
+fn answer(mut stream: TcpStream, page: &dyn Fn(&str) -> (&'static str, Vec<u8>)) -> Option<()> {
     let mut input = BufReader::new(stream.try_clone().ok()?);
     loop {
         let mut request = String::new();
@@ -92,9 +99,11 @@ fn answer(mut stream: TcpStream, page: &dyn Fn(&str) -> String) -> Option<()> {
                 break;
             }
         }
-        let body = page(request.split(' ').nth(1)?);
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length:";
-        stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).ok()?;
+        let (content_type, body) = page(request.split(' ').nth(1)?);
+        let len = body.len();
+        let head = format!("Content-Type: {content_type}\r\nContent-Length: {len}\r\n\r\n");
+        stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes()).ok()?;
+        stream.write_all(&body).ok()?;
     }
 }
 
