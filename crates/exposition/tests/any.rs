@@ -9,6 +9,7 @@ use exposition::{
 use model::{
     CounterResetHint, Exemplar, FloatHistogram, Histogram, Labels, LabelsBuilder, MetricType, Span,
 };
+use proptest::prelude::*;
 use stdx::varint::take_u64;
 
 const OPEN_METRICS: Format = Format::Text(TextFormat::OpenMetrics);
@@ -402,4 +403,26 @@ fn broken_protobuf_is_refused() {
             page.len()
         ),
     );
+}
+
+proptest! {
+    /// What is spoilt is read or refused, and the reader ends.
+    #[test]
+    fn spoilt_pages_end(at in prop::collection::vec((0..2000usize, any::<u8>()), 1..6), how in 0..16u8) {
+        let mut page = proto();
+        for (at, byte) in at {
+            let at = at % page.len();
+            page[at] = byte;
+        }
+        let on = |bit: u8| how & bit != 0;
+        let reading =
+            Reading { native: on(1), classic: on(2), convert: on(4), start_times: on(8) };
+        let mut parser = AnyParser::new(&page, Format::Protobuf, reading);
+        let (mut sample, mut n) = (PageSample::default(), 0);
+        while parser.next(&mut sample).is_some_and(|it| it.is_ok()) {
+            n += 1;
+        }
+        prop_assert!(n < 4 * page.len());
+        prop_assert!(parser.next(&mut sample).is_none());
+    }
 }
