@@ -17,8 +17,9 @@ use crate::server::{Server, write_config};
 
 const QUERIES: &str = include_str!("queries.txt");
 const STEP_S: i64 = 15;
-/// Steps that we write, and after us the peer: over two hours each, so that both cut a block.
-const STEPS: i64 = 900;
+/// Steps that we write, and after us the peer: 3.4 hours each, so that both cut a block, and only one.
+const STEPS: i64 = 820;
+const BLOCK_S: i64 = 7200;
 /// Of all questions, so many seconds after a sample: ranges began with the sample at their edge in 2.42.
 const AFTER_SAMPLE_S: i64 = 7;
 const CONFIG: &str =
@@ -154,7 +155,7 @@ fn prometheus_writes(program: &Path, folder: &Path, batches: impl Iterator<Item 
 fn fill(prometheus: &Path, folder: &Path) -> (i64, i64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let now = i64::try_from(now).expect("fits");
-    let first = (now - 2 * STEPS * STEP_S) / STEP_S * STEP_S;
+    let first = (now - 2 * STEPS * STEP_S) / BLOCK_S * BLOCK_S;
     let of = |steps: std::ops::Range<i64>| {
         steps.map(move |step| batch(step, (first + step * STEP_S) * 1000))
     };
