@@ -19,6 +19,8 @@ const SERIES: usize = 800;
 const INTERVAL_MS: i64 = 200;
 /// A longer time without a sample is a gap; a machine under load may miss a few scrapes.
 const GAP_MS: i64 = 15 * INTERVAL_MS;
+/// Each start scrapes again within so long.
+const FIRST_SCRAPE_MS_MAX: i64 = 1000;
 /// The process is killed at most so long after it was seen to scrape.
 const LIFE_MS_MAX: usize = 2000;
 
@@ -75,7 +77,9 @@ fn kill_in_a_loop(
                 .then_some(now)
         });
         let first = after.values().filter_map(|it| it.range(started..).next()).map(|it| *it.0);
-        starts.push(first.min().expect("waited for") - started);
+        let first = first.min().expect("waited for") - started;
+        assert!(first <= FIRST_SCRAPE_MS_MAX, "round {round}: the first scrape came after {first} ms");
+        starts.push(first);
         check_kept(&before, &after, round);
         check_whole(server.port, &before);
         if round + 1 < rounds {
