@@ -5,6 +5,7 @@
 //! - [`Directory`]: files as a value that is handed in, so that a test can be the crashing disk.
 //! - [`gofloat`]: floats as Go writes and reads them.
 //! - [`glob`]: file name patterns.
+//! - [`sort`]: sorting that can be given up.
 //! - [`varint`]: LEB128 numbers, plain and zig-zag.
 
 pub mod bits;
@@ -13,6 +14,7 @@ mod directory;
 pub mod glob;
 pub mod gofloat;
 mod mapped;
+pub mod sort;
 mod subdirectory;
 pub mod varint;
 
