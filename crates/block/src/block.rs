@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chunk::ChunkData;
 use model::Matcher;
 use stdx::Directory;
+use storage::Guard;
 
 use crate::chunk_files::ChunkFiles;
 use crate::index::Index;
@@ -86,7 +87,7 @@ impl Block {
     /// # Errors
     /// If the bytes of the index are wrong.
     pub fn series_matching(&self, matchers: &[Matcher]) -> Result<Vec<u32>, Error> {
-        select(&self.index, matchers)
+        select(&self.index, matchers, &Guard::default())
     }
 
     /// Opens a view of `mint..=maxt`.

@@ -25,6 +25,8 @@ pub enum Error {
     },
     /// What should be written does not fit the format: out of order, or too large.
     Refused(String),
+    /// The guard of a read said not to go on.
+    Interrupted,
 }
 
 impl Error {
@@ -49,6 +51,7 @@ impl fmt::Display for Error {
             Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Corrupt { place, reason } => write!(f, "{place}: {reason}"),
             Self::Refused(why) => f.write_str(why),
+            Self::Interrupted => f.write_str("the reader has given up"),
         }
     }
 }
@@ -63,6 +66,7 @@ impl From<Error> for ReadError {
             }
             Error::Corrupt { place, reason } => Self::Corrupt { place, reason },
             Error::Refused(why) => Self::Unavailable(why),
+            Error::Interrupted => Self::Interrupted,
         }
     }
 }

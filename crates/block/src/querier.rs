@@ -5,12 +5,18 @@ use std::sync::Arc;
 
 use chunk::Columns;
 use model::{Labels, Matcher};
-use storage::{Querier, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{Guard, Querier, ReadError, Samples, SelectHints, SeriesSet};
 
 use crate::index::{ChunkMeta, SeriesEntry};
 use crate::select::select;
 use crate::tombstones::Intervals;
 use crate::{Block, Error};
+
+/// Series looked at before it is asked whether to go on.
+const SERIES_PER_CHECK: usize = 4096;
+
+/// Chunks read before it is asked whether to go on: some hundred thousand samples.
+const CHUNKS_PER_CHECK: usize = 512;
 
 /// A view of a time range of a block.
 pub struct BlockQuerier {
@@ -28,7 +34,7 @@ impl BlockQuerier {
     /// value, whichever is less.
     fn values_among(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, Error> {
         let index = self.block.index();
-        let numbers = select(index, matchers)?;
+        let numbers = select(index, matchers, &Guard::default())?;
         if numbers.len() < index.n_values(name) {
             let Some(symbol) = index.find_symbol(name) else { return Ok(Vec::new()) };
             return self.symbols_among(&numbers, |(it, value)| (it == symbol).then_some(value));
@@ -75,13 +81,16 @@ impl BlockQuerier {
     fn with_chunks(
         &self,
         numbers: Vec<u32>,
-        mint: i64,
-        maxt: i64,
-        limit: usize,
-    ) -> Result<Vec<u32>, Error> {
+        (mint, maxt): (i64, i64),
+        hints: &SelectHints,
+    ) -> Result<Vec<u32>, ReadError> {
+        let limit = hints.limit;
         let index = self.block.index();
         let (mut entry, mut kept) = (SeriesEntry::default(), Vec::with_capacity(numbers.len()));
-        for number in numbers {
+        for (n, number) in numbers.into_iter().enumerate() {
+            if n % SERIES_PER_CHECK == SERIES_PER_CHECK - 1 {
+                hints.guard.check(0)?;
+            }
             if 0 < limit && kept.len() == limit {
                 break;
             }
@@ -102,14 +111,15 @@ impl Querier for BlockQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, ReadError> {
-        let numbers = select(self.block.index(), matchers)?;
+        let numbers = select(self.block.index(), matchers, &hints.guard)?;
         // Hints that name no range leave the view's own.
         let (mint, maxt) = match (hints.mint, hints.maxt) {
             (0, 0) => (self.mint, self.maxt),
             (mint, maxt) => (mint.max(self.mint), maxt.min(self.maxt)),
         };
-        let numbers = self.with_chunks(numbers, mint, maxt, hints.limit)?;
-        Ok(Box::new(BlockSeries { block: Arc::clone(&self.block), numbers }))
+        let numbers = self.with_chunks(numbers, (mint, maxt), hints)?;
+        let guard = hints.guard.clone();
+        Ok(Box::new(BlockSeries { block: Arc::clone(&self.block), numbers, guard }))
     }
 
     fn label_values(
@@ -131,7 +141,7 @@ impl Querier for BlockQuerier {
             let limit = if limit == 0 { usize::MAX } else { limit };
             return Ok(self.block.index().label_names().take(limit).map(str::to_owned).collect());
         }
-        let numbers = select(self.block.index(), matchers)?;
+        let numbers = select(self.block.index(), matchers, &Guard::default())?;
         Ok(cut(self.symbols_among(&numbers, |(name, _)| Some(name))?, limit))
     }
 }
@@ -140,6 +150,7 @@ impl Querier for BlockQuerier {
 struct BlockSeries {
     block: Arc<Block>,
     numbers: Vec<u32>,
+    guard: Guard,
 }
 
 impl SeriesSet for BlockSeries {
@@ -160,7 +171,11 @@ impl SeriesSet for BlockSeries {
         let mut entry = SeriesEntry::default();
         self.block.index().read_series(number, &mut entry)?;
         let deleted = self.block.tombstones().get(u64::from(number));
-        for it in entry.chunks.iter().filter(|it| is_wanted(it, mint, maxt, deleted)) {
+        let wanted = entry.chunks.iter().filter(|it| is_wanted(it, mint, maxt, deleted));
+        for (n, it) in wanted.enumerate() {
+            if n % CHUNKS_PER_CHECK == CHUNKS_PER_CHECK - 1 {
+                self.guard.check(out.bytes())?;
+            }
             read_chunk(&self.block, it, mint, maxt, deleted, out)?;
         }
         Ok(())

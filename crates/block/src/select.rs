@@ -9,19 +9,27 @@
 //! run over the values with their literal prefix.
 
 use model::{MatchType, Matcher};
+use storage::Guard;
 
 use crate::Error;
 use crate::index::{Cursor, Index, Postings};
 
+/// Values tested before it is asked whether to go on.
+const VALUES_PER_CHECK: usize = 4096;
+
 /// Returns the numbers of the series that fulfil all matchers, ascending.
-pub(crate) fn select(index: &Index, matchers: &[Matcher]) -> Result<Vec<u32>, Error> {
+pub(crate) fn select(
+    index: &Index,
+    matchers: &[Matcher],
+    guard: &Guard,
+) -> Result<Vec<u32>, Error> {
     let (mut picked, mut struck) = (Vec::new(), Vec::new());
     for matcher in matchers {
         match Part::of(matcher) {
             Part::Everything => {}
             Part::Nothing => return Ok(Vec::new()),
-            Part::Pick => picked.push(accepted(index, matcher)?),
-            Part::Strike => struck.push(refused(index, matcher)?),
+            Part::Pick => picked.push(accepted(index, matcher, guard)?),
+            Part::Strike => struck.push(refused(index, matcher, guard)?),
         }
     }
     if picked.is_empty() {
@@ -31,6 +39,7 @@ pub(crate) fn select(index: &Index, matchers: &[Matcher]) -> Result<Vec<u32>, Er
     let mut lists = picked.into_iter();
     let mut numbers = lists.next().expect("one at least").into_numbers();
     for list in lists {
+        go_on(guard, 0)?;
         let mut finder = list.finder();
         numbers.retain(|it| finder.contains(*it));
     }
@@ -62,7 +71,7 @@ impl Part {
 }
 
 /// Returns the series with a value that the matcher accepts; it refuses the empty one.
-fn accepted<'a>(index: &'a Index, matcher: &Matcher) -> Result<List<'a>, Error> {
+fn accepted<'a>(index: &'a Index, matcher: &Matcher, guard: &Guard) -> Result<List<'a>, Error> {
     let name = matcher.name();
     match (matcher.kind(), matcher.regexp()) {
         (MatchType::Equal, _) => Ok(List::Stored(index.postings(name, matcher.value())?)),
@@ -72,14 +81,14 @@ fn accepted<'a>(index: &'a Index, matcher: &Matcher) -> Result<List<'a>, Error> 
         (MatchType::Regexp, Some(it)) => {
             // Borrowed for the walk only; the lists outlive it.
             let prefix = it.prefix().unwrap_or_default();
-            scanned(index, name, prefix, |value| matcher.matches(value))
+            scanned(index, name, prefix, guard, |value| matcher.matches(value))
         }
-        _ => scanned(index, name, "", |value| matcher.matches(value)),
+        _ => scanned(index, name, "", guard, |value| matcher.matches(value)),
     }
 }
 
 /// Returns the series with a value that the matcher refuses; it accepts the empty one.
-fn refused<'a>(index: &'a Index, matcher: &Matcher) -> Result<List<'a>, Error> {
+fn refused<'a>(index: &'a Index, matcher: &Matcher, guard: &Guard) -> Result<List<'a>, Error> {
     let name = matcher.name();
     match (matcher.kind(), matcher.regexp()) {
         (MatchType::NotEqual, _) => Ok(List::Stored(index.postings(name, matcher.value())?)),
@@ -88,9 +97,9 @@ fn refused<'a>(index: &'a Index, matcher: &Matcher) -> Result<List<'a>, Error> {
         }
         (MatchType::NotRegexp, Some(it)) => {
             let prefix = it.prefix().unwrap_or_default();
-            scanned(index, name, prefix, |value| !matcher.matches(value))
+            scanned(index, name, prefix, guard, |value| !matcher.matches(value))
         }
-        _ => scanned(index, name, "", |value| !matcher.matches(value)),
+        _ => scanned(index, name, "", guard, |value| !matcher.matches(value)),
     }
 }
 
@@ -106,10 +115,14 @@ fn scanned<'a>(
     index: &'a Index,
     name: &str,
     prefix: &str,
+    guard: &Guard,
     mut accepts: impl FnMut(&str) -> bool,
 ) -> Result<List<'a>, Error> {
     let mut offsets = Vec::new();
-    for (value, offset) in index.values_with_lists(name, prefix) {
+    for (n, (value, offset)) in index.values_with_lists(name, prefix).enumerate() {
+        if n % VALUES_PER_CHECK == VALUES_PER_CHECK - 1 {
+            go_on(guard, size_of_val(&offsets[..]))?;
+        }
         if accepts(value) {
             offsets.push(offset);
         }
@@ -117,6 +130,10 @@ fn scanned<'a>(
     let lists: Result<Vec<_>, Error> =
         offsets.into_iter().map(|it| index.postings_at(it)).collect();
     Ok(List::joined(lists?))
+}
+
+fn go_on(guard: &Guard, bytes: usize) -> Result<(), Error> {
+    guard.check(bytes).map_err(|_| Error::Interrupted)
 }
 
 /// Ascending series numbers: as stored, or joined from several lists.

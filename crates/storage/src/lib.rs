@@ -15,4 +15,4 @@ mod query;
 pub use append::{
     AnySample, AnyValue, AppendError, Appendable, Appender, CommitError, ExemplarError,
 };
-pub use query::{Mark, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+pub use query::{Guard, Mark, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};

@@ -5,6 +5,9 @@ use model::{Labels, Matcher};
 use crate::query::Mark;
 use crate::{Querier, ReadError, Samples, SelectHints, SeriesSet};
 
+/// Series whose labels are made before it is asked whether to go on.
+const SERIES_PER_CHECK: usize = 1024;
+
 /// A view over several views. Earlier ones win where two hold the same timestamp of a series.
 pub struct MergeQuerier {
     parts: Vec<Box<dyn Querier>>,
@@ -56,7 +59,7 @@ impl Querier for MergeQuerier {
         if sets.len() == 1 {
             return Ok(sets.remove(0));
         }
-        Ok(Box::new(MergedSet::new(sets, hints.limit)))
+        Ok(Box::new(MergedSet::new(sets, hints)?))
     }
 
     fn label_values(
@@ -79,6 +82,7 @@ struct MergedSet {
     series: Vec<Merged>,
     /// `(set, position)` of every part, grouped by series, in the order of the sets.
     parts: Vec<(u32, u32)>,
+    bytes: usize,
 }
 
 struct Merged {
@@ -88,22 +92,25 @@ struct Merged {
 }
 
 impl MergedSet {
-    fn new(sets: Vec<Box<dyn SeriesSet>>, limit: usize) -> Self {
-        let mut all: Vec<(Labels, u32, u32)> =
-            Vec::with_capacity(sets.iter().map(|it| it.len()).sum());
+    fn new(sets: Vec<Box<dyn SeriesSet>>, hints: &SelectHints) -> Result<Self, ReadError> {
+        let (limit, guard) = (hints.limit, &hints.guard);
+        let mut all: Vec<(Labels, u32, u32)> = Vec::new();
+        let mut bytes = 0;
         for (i, set) in sets.iter().enumerate() {
             let set_at = u32::try_from(i).expect("a view has few parts");
-            all.extend((0..set.len()).map(|at| {
-                (
-                    set.labels(at),
-                    set_at,
-                    u32::try_from(at).expect("a set has less than 2^32 series"),
-                )
-            }));
+            for at in 0..set.len() {
+                if at % SERIES_PER_CHECK == SERIES_PER_CHECK - 1 {
+                    guard.check(bytes)?;
+                }
+                let labels = set.labels(at);
+                bytes += labels.as_bytes().len() + 2 * size_of::<(Labels, u32, u32)>() + 16;
+                let at = u32::try_from(at).expect("a set has less than 2^32 series");
+                all.push((labels, set_at, at));
+            }
         }
-        // The sets are sorted, so this is a merge of runs.
-        all.sort();
-        let mut merged = Self { sets, series: Vec::new(), parts: Vec::with_capacity(all.len()) };
+        let all = stdx::sort::try_sort_by(all, Ord::cmp, || guard.check(bytes))?;
+        let mut merged =
+            Self { sets, series: Vec::new(), parts: Vec::with_capacity(all.len()), bytes };
         for (labels, set, at) in all {
             if merged.series.last().is_none_or(|last| last.labels != labels) {
                 if 0 < limit && merged.series.len() == limit {
@@ -114,7 +121,7 @@ impl MergedSet {
             merged.parts.push((set, at));
             merged.series.last_mut().expect("just pushed").parts_end = merged.parts.len();
         }
-        merged
+        Ok(merged)
     }
 
     fn parts_of(&self, at: usize) -> &[(u32, u32)] {
@@ -126,6 +133,10 @@ impl MergedSet {
 impl SeriesSet for MergedSet {
     fn len(&self) -> usize {
         self.series.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes + self.sets.iter().map(|it| it.bytes()).sum::<usize>()
     }
 
     fn labels(&self, at: usize) -> Labels {

@@ -1,6 +1,7 @@
 //! Reading.
 
 use std::fmt;
+use std::sync::Arc;
 
 use model::{FloatHistogram, Labels, Matcher};
 
@@ -59,6 +60,38 @@ pub struct SelectHints {
     pub labels_only: bool,
     /// At most this many series; 0 is no limit.
     pub limit: usize,
+    /// Asked now and then whether to go on, while series are looked for and when they are read.
+    pub guard: Guard,
+}
+
+/// Tells a long read whether to go on. The default lets everything go on.
+#[derive(Clone, Default)]
+pub struct Guard(Option<Arc<GoOn>>);
+
+type GoOn = dyn Fn(u64) -> bool + Send + Sync;
+
+impl Guard {
+    /// Asks `go_on` whether the reader is still there and may hold this many bytes more.
+    pub fn new(go_on: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(go_on)))
+    }
+
+    /// Looks whether to go on, with `bytes` more in memory. Costs about as much as a look at the clock.
+    ///
+    /// # Errors
+    /// [`ReadError::Interrupted`] if not.
+    pub fn check(&self, bytes: usize) -> Result<(), ReadError> {
+        match &self.0 {
+            Some(go_on) if !go_on(bytes as u64) => Err(ReadError::Interrupted),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Guard" } else { "no guard" })
+    }
 }
 
 /// Selected series, addressed by position `0..len()`. Labels and samples are made when asked for, so
@@ -70,6 +103,11 @@ pub trait SeriesSet: Send + Sync {
     /// True if nothing was found.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Roughly the bytes that the set itself takes.
+    fn bytes(&self) -> usize {
+        16 * self.len()
     }
 
     /// The labels of series `at`.
@@ -122,6 +160,16 @@ impl Samples {
     /// True if there is no sample.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Bytes that the columns take; of histograms, roughly.
+    pub fn bytes(&self) -> usize {
+        let times = self.st.capacity() + self.t.capacity() + self.v.capacity();
+        let histograms = self.histogram_st.capacity() + self.histogram_t.capacity();
+        let buckets = self.histogram.last().map_or(0, |it| {
+            size_of_val(it) + 8 * (it.positive_buckets.len() + it.negative_buckets.len())
+        });
+        8 * (times + histograms) + self.histogram.len() * buckets
     }
 
     /// Where the columns end, for [`Samples::retain_since`].
@@ -249,6 +297,8 @@ pub enum ReadError {
     },
     /// The storage is shutting down or not ready.
     Unavailable(String),
+    /// The [`Guard`] of the read said not to go on.
+    Interrupted,
 }
 
 impl fmt::Display for ReadError {
@@ -257,6 +307,7 @@ impl fmt::Display for ReadError {
             Self::Io { path, reason } => write!(f, "{path}: {reason}"),
             Self::Corrupt { place, reason } => write!(f, "{place}: {reason}"),
             Self::Unavailable(why) => f.write_str(why),
+            Self::Interrupted => f.write_str("the reader has given up"),
         }
     }
 }

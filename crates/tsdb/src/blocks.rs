@@ -46,6 +46,7 @@ impl Bad {
         let is_damaged = match error {
             Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
             Error::Corrupt { .. } | Error::Refused(_) => true,
+            Error::Interrupted => false,
         };
         Self { reason: error.to_string(), is_damaged }
     }

@@ -44,7 +44,14 @@ fn find(
     limit: usize,
 ) -> Result<Vec<Labels>, ReadError> {
     let limit = if limit == 0 { 0 } else { limit + 1 };
-    let hints = SelectHints { mint, maxt, sorted: 1 < sets.len(), labels_only: true, limit };
+    let hints = SelectHints {
+        mint,
+        maxt,
+        sorted: 1 < sets.len(),
+        labels_only: true,
+        limit,
+        ..SelectHints::default()
+    };
     if let [matchers] = sets {
         let found = querier.select(&hints, matchers)?;
         let len = if limit == 0 { found.len() } else { found.len().min(limit) };

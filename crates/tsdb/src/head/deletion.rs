@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock};
 
 use block::{Interval, Intervals};
 use model::{Matcher, SeriesRef};
+use storage::Guard;
 use wal::record::{self, Kind, Tombstone};
 
 use super::Head;
@@ -77,7 +78,7 @@ impl Head {
     /// # Errors
     /// If the log cannot be written. What was logged before is deleted.
     pub(crate) fn delete(&self, mint: i64, maxt: i64, matchers: &[Matcher]) -> Result<(), String> {
-        let found = self.find_series(matchers);
+        let found = self.find_series(matchers, &Guard::default()).expect("nobody gives it up");
         let mut stones: Vec<Tombstone> = Vec::new();
         for_each_page(
             &self.pages,

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use chunk::Columns;
 use model::{Labels, Matcher};
 use storage::merge::sort_since;
-use storage::{Querier, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{Guard, Querier, ReadError, Samples, SelectHints, SeriesSet};
 
 use super::Head;
 use super::index::pairs_of;
@@ -15,6 +15,12 @@ use super::isolation::View;
 use super::open::Open;
 use super::series::{Finished, Page, Series, for_each_page, page_of};
 use crate::sync::{lock, read};
+
+/// Series looked at before it is asked whether to go on.
+const SERIES_PER_CHECK: usize = 8192;
+
+/// Chunks read before it is asked whether to go on: some hundred thousand samples.
+const CHUNKS_PER_CHECK: usize = 512;
 
 /// Series whose labels are made before the index is let go for writers that wait.
 const LABELS_PER_LOCK: usize = 1024;
@@ -39,12 +45,22 @@ impl HeadQuerier {
     }
 
     /// The selected series that may have samples in the range.
-    fn find(&self, matchers: &[Matcher]) -> Vec<u64> {
-        let found = self.head.find_series(matchers);
+    fn find(&self, matchers: &[Matcher], guard: &Guard) -> Result<Vec<u64>, ReadError> {
+        let found = self.head.find_series(matchers, guard)?;
+        guard.check(2 * size_of_val(&found[..]))?;
         let mut kept = Vec::with_capacity(found.len());
+        for some in found.chunks(SERIES_PER_CHECK) {
+            guard.check(0)?;
+            self.keep_those_there(some, &mut kept);
+        }
+        Ok(kept)
+    }
+
+    /// Adds those of the series to `kept` that may have samples in the range.
+    fn keep_those_there(&self, found: &[u64], kept: &mut Vec<u64>) {
         for_each_page(
             &self.head.pages,
-            &found,
+            found,
             |it| *it,
             |page, series| {
                 let Some(record) = page.get(*series) else { return };
@@ -55,7 +71,6 @@ impl HeadQuerier {
                 kept.extend(is_there.then_some(*series));
             },
         );
-        kept
     }
 
     fn overlaps(&self, page: &Page, series: &Series) -> bool {
@@ -74,8 +89,12 @@ impl HeadQuerier {
     }
 
     /// The distinct `pick`ed pairs of the selected series.
-    fn pairs(&self, matchers: &[Matcher], mut pick: impl FnMut(u32) -> bool) -> BTreeSet<u32> {
-        let found = self.find(matchers);
+    fn pairs(
+        &self,
+        matchers: &[Matcher],
+        mut pick: impl FnMut(u32) -> bool,
+    ) -> Result<BTreeSet<u32>, ReadError> {
+        let found = self.find(matchers, &Guard::default())?;
         let mut pairs = BTreeSet::new();
         for_each_page(
             &self.head.pages,
@@ -87,7 +106,7 @@ impl HeadQuerier {
                 }
             },
         );
-        pairs
+        Ok(pairs)
     }
 
     /// True if the head has nothing in the range.
@@ -105,7 +124,8 @@ impl Querier for HeadQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, ReadError> {
-        let found = if self.is_outside() { Vec::new() } else { self.find(matchers) };
+        let guard = &hints.guard;
+        let found = if self.is_outside() { Vec::new() } else { self.find(matchers, guard)? };
         let mut set = HeadSet {
             head: Arc::clone(&self.head),
             view: Arc::clone(&self.view),
@@ -114,10 +134,12 @@ impl Querier for HeadQuerier {
             maxt: self.maxt,
             series: found,
             labels: Vec::new(),
+            labels_bytes: 0,
+            guard: guard.clone(),
         };
         // A series may be gone when it is asked for its labels; a block has it then.
         if hints.sorted || self.head.is_evicting.load(SeqCst) {
-            set.sort();
+            set.sort()?;
         }
         if 0 < hints.limit {
             set.series.truncate(hints.limit);
@@ -143,7 +165,7 @@ impl Querier for HeadQuerier {
             // `pairs` takes no lock of the index while a page is locked, so the names are listed before.
             let all: BTreeSet<u32> =
                 read(&self.head.index).pairs.of_name(id).iter().copied().collect();
-            self.pairs(matchers, |it| all.contains(&it)).into_iter().collect()
+            self.pairs(matchers, |it| all.contains(&it))?.into_iter().collect()
         };
         let index = read(&self.head.index);
         let used = pairs.iter().filter(|it| index.pairs.name_of(**it) == Some(id));
@@ -159,7 +181,7 @@ impl Querier for HeadQuerier {
             let used = index.pairs.names().filter(|(_, pairs)| !pairs.is_empty());
             return Ok(sorted(used.map(|(name, _)| name.to_owned()), limit));
         }
-        let pairs = self.pairs(matchers, |_| true);
+        let pairs = self.pairs(matchers, |_| true)?;
         let index = read(&self.head.index);
         let used = pairs.into_iter().filter(|it| index.pairs.name_of(*it).is_some());
         Ok(sorted(used.map(|it| index.pairs.get(it).0.to_owned()), limit))
@@ -186,12 +208,17 @@ struct HeadSet {
     series: Vec<u64>,
     /// Of each series, if they had to be sorted.
     labels: Vec<Labels>,
+    /// What these take.
+    labels_bytes: usize,
+    guard: Guard,
 }
 
 impl HeadSet {
-    fn sort(&mut self) {
-        let mut all: Vec<(Labels, u64)> = Vec::with_capacity(self.series.len());
+    fn sort(&mut self) -> Result<(), ReadError> {
+        let mut all: Vec<(Labels, u64)> = Vec::new();
+        let mut bytes = 0;
         for some in self.series.chunks(LABELS_PER_LOCK) {
+            self.guard.check(bytes)?;
             let index = read(&self.head.index);
             for_each_page(
                 &self.head.pages,
@@ -199,19 +226,27 @@ impl HeadSet {
                 |it| *it,
                 |page, series| {
                     if let Some(record) = page.get(*series) {
-                        all.push((index.labels(page.key(record)), *series));
+                        let labels = index.labels(page.key(record));
+                        bytes += labels.as_bytes().len() + size_of::<(Labels, u64)>() + 16;
+                        all.push((labels, *series));
                     }
                 },
             );
         }
-        all.sort_unstable();
+        let all = stdx::sort::try_sort_by(all, Ord::cmp, || self.guard.check(bytes))?;
+        self.labels_bytes = bytes;
         (self.labels, self.series) = all.into_iter().unzip();
+        Ok(())
     }
 }
 
 impl SeriesSet for HeadSet {
     fn len(&self) -> usize {
         self.series.len()
+    }
+
+    fn bytes(&self) -> usize {
+        8 * self.series.len() + self.labels_bytes
     }
 
     fn labels(&self, at: usize) -> Labels {
@@ -250,7 +285,10 @@ impl HeadSet {
         let mark = out.mark();
         // What is hidden is at the end, so the end has to be read to leave it out.
         let until = if chunks.n_hidden == 0 { maxt } else { i64::MAX };
-        for finished in &chunks.finished {
+        for (n, finished) in chunks.finished.iter().enumerate() {
+            if n % CHUNKS_PER_CHECK == CHUNKS_PER_CHECK - 1 {
+                self.guard.check(out.bytes())?;
+            }
             let bytes = self.head.chunk_files.read(finished.at)?;
             decode(bytes.data(), mint, until, out)?;
         }

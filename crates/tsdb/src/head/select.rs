@@ -6,6 +6,7 @@
 //! of those few are looked at instead.
 
 use model::{MatchType, Matcher};
+use storage::{Guard, ReadError};
 
 use super::Head;
 use super::index::{Index, pairs_of};
@@ -24,21 +25,31 @@ struct Operand {
 
 impl Head {
     /// Finds the series that fulfil all matchers, whatever their time. Ascending.
-    pub(crate) fn find_series(&self, matchers: &[Matcher]) -> Vec<u64> {
+    ///
+    /// # Errors
+    /// [`ReadError::Interrupted`]
+    pub(crate) fn find_series(
+        &self,
+        matchers: &[Matcher],
+        guard: &Guard,
+    ) -> Result<Vec<u64>, ReadError> {
         loop {
             let generation = read(&self.index).generation();
-            let operands: Vec<Operand> =
-                matchers.iter().filter_map(|it| self.resolve(it)).collect();
+            let mut operands: Vec<Operand> = Vec::with_capacity(matchers.len());
+            for matcher in matchers {
+                operands.extend(self.resolve(matcher, guard)?);
+            }
+            guard.check(0)?;
             let index = read(&self.index);
             // Pair numbers may have been given out anew in between.
             if index.generation() == generation {
-                return combine(&index, &self.pages, operands);
+                return Ok(combine(&index, &self.pages, operands));
             }
         }
     }
 
     /// The pairs that decide a matcher; none if every series fulfils it.
-    fn resolve(&self, matcher: &Matcher) -> Option<Operand> {
+    fn resolve(&self, matcher: &Matcher, guard: &Guard) -> Result<Option<Operand>, ReadError> {
         // A series without the label has the empty value. If that is refused, the series must have a
         // pair that is accepted; else it must not have one that is refused.
         let must_have = !matcher.matches_empty();
@@ -47,7 +58,7 @@ impl Head {
         if is_everything && must_have == is_negative {
             // `.*` takes every series, `!~ .*` none.
             let is_void = must_have;
-            return is_void.then_some(Operand { pairs: Vec::new(), must_have });
+            return Ok(is_void.then_some(Operand { pairs: Vec::new(), must_have }));
         }
         let set: Option<Vec<&str>> = match matcher.regexp() {
             None => Some(vec![matcher.value()]),
@@ -67,29 +78,38 @@ impl Head {
                 pairs.dedup();
                 pairs
             }
-            _ if is_everything => self.pairs_where(matcher.name(), |_| true),
-            _ => self.pairs_where(matcher.name(), |value| matcher.matches(value) == must_have),
+            _ if is_everything => self.pairs_where(matcher.name(), guard, |_| true)?,
+            _ => {
+                let fits = |value: &str| matcher.matches(value) == must_have;
+                self.pairs_where(matcher.name(), guard, fits)?
+            }
         };
-        Some(Operand { pairs, must_have })
+        Ok(Some(Operand { pairs, must_have }))
     }
 
     /// Tests the values of a label.
-    fn pairs_where(&self, name: &str, keep: impl Fn(&str) -> bool) -> Vec<PairId> {
+    fn pairs_where(
+        &self,
+        name: &str,
+        guard: &Guard,
+        keep: impl Fn(&str) -> bool,
+    ) -> Result<Vec<PairId>, ReadError> {
         let Some((id, all)) = ({
             let index = read(&self.index);
             index.pairs.find_name(name.as_bytes()).map(|id| (id, index.pairs.of_name(id).to_vec()))
         }) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let mut kept = Vec::new();
         for some in all.chunks(VALUES_PER_LOCK) {
+            guard.check(size_of_val(&all[..]))?;
             let index = read(&self.index);
             let fits = |pair: &&PairId| {
                 index.pairs.name_of(**pair) == Some(id) && keep(index.pairs.value(**pair))
             };
             kept.extend(some.iter().filter(fits));
         }
-        kept
+        Ok(kept)
     }
 }
 
