@@ -4,110 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use model::FloatHistogram;
 use stdx::Clock;
-use storage::Samples;
+use storage::{Guard, ReadError, Samples, SeriesSet};
 
+use crate::account::{Account, Charge};
 use crate::annotation::Notes;
 use crate::{Cancel, Column, QueryError};
-
-/// Bytes and samples that a query holds, and the most it may hold.
-#[derive(Debug)]
-pub(crate) struct Account {
-    bytes: AtomicU64,
-    bytes_peak: AtomicU64,
-    bytes_max: u64,
-    samples: AtomicU64,
-    samples_peak: AtomicU64,
-    samples_max: u64,
-}
-
-impl Account {
-    pub(crate) fn new(bytes_max: u64, samples_max: u64) -> Self {
-        let zero = || AtomicU64::new(0);
-        Self {
-            bytes: zero(),
-            bytes_peak: zero(),
-            bytes_max,
-            samples: zero(),
-            samples_peak: zero(),
-            samples_max,
-        }
-    }
-
-    pub(crate) fn peaks(&self) -> (u64, u64) {
-        (self.bytes_peak.load(Ordering::Relaxed), self.samples_peak.load(Ordering::Relaxed))
-    }
-
-    fn add(&self, bytes: u64, samples: u64) -> Result<(), QueryError> {
-        let samples = self.samples.fetch_add(samples, Ordering::Relaxed) + samples;
-        let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.samples_peak.fetch_max(samples, Ordering::Relaxed);
-        self.bytes_peak.fetch_max(bytes, Ordering::Relaxed);
-        if self.samples_max < samples {
-            return Err(QueryError::TooManySamples);
-        }
-        if self.bytes_max < bytes {
-            return Err(QueryError::TooMuchMemory { max_bytes: self.bytes_max });
-        }
-        Ok(())
-    }
-}
-
-/// Bytes and samples charged to an account; dropping it gives them back.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    account: Arc<Account>,
-    bytes: u64,
-    samples: u64,
-}
-
-impl Charge {
-    pub(crate) fn new(account: &Arc<Account>) -> Self {
-        Self { account: account.clone(), bytes: 0, samples: 0 }
-    }
-
-    /// Charges more. What was charged before a failure stays charged until the drop.
-    pub(crate) fn add(&mut self, bytes: u64, samples: u64) -> Result<(), QueryError> {
-        // More than this is past any limit, and the sum of many such numbers fits.
-        const MOST: u64 = 1 << 56;
-        let (bytes, samples) = (bytes.min(MOST), samples.min(MOST));
-        self.bytes += bytes;
-        self.samples += samples;
-        self.account.add(bytes, samples)
-    }
-
-    /// Charges `n` columns of `steps` steps.
-    pub(crate) fn add_columns(&mut self, n: usize, steps: usize) -> Result<(), QueryError> {
-        self.add(
-            (n as u64).saturating_mul(Column::bytes(steps)),
-            (n as u64).saturating_mul(steps as u64),
-        )
-    }
-
-    /// Charges a column that is kept, with its histograms.
-    pub(crate) fn add_column(&mut self, column: &Column) -> Result<(), QueryError> {
-        self.add_columns(1, column.steps())?;
-        match column.histogram_bytes() {
-            0 => Ok(()),
-            // Upstream counts a histogram as so many floats of 16 bytes.
-            bytes => self.add(bytes, bytes / 16),
-        }
-    }
-
-    /// Gives a part back.
-    pub(crate) fn release(&mut self, bytes: u64, samples: u64) {
-        self.bytes -= bytes;
-        self.samples -= samples;
-        self.account.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.account.samples.fetch_sub(samples, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.release(self.bytes, self.samples);
-    }
-}
 
 /// One running query.
 pub(crate) struct Context {
@@ -139,6 +42,27 @@ impl Context {
         Ok(())
     }
 
+    /// What long reads of the storage ask whether to go on.
+    pub(crate) fn guard(&self) -> Guard {
+        let (account, clock) = (self.account.clone(), self.clock.clone());
+        let (cancel, deadline) = (self.cancel.clone(), self.deadline);
+        Guard::new(move |bytes| {
+            !cancel.is_canceled() && clock.monotonic() < deadline && account.check(bytes).is_ok()
+        })
+    }
+
+    /// Why the storage could not be read; if it was told not to go on, why it was.
+    pub(crate) fn storage_error(&self, error: ReadError) -> QueryError {
+        match error {
+            ReadError::Interrupted => self
+                .check()
+                .err()
+                .or_else(|| self.account.refusal())
+                .unwrap_or(QueryError::Storage(error)),
+            error => QueryError::Storage(error),
+        }
+    }
+
     /// Adds notes. The lock is held for that only.
     pub(crate) fn note(&self, add: impl FnOnce(&mut Notes)) {
         add(&mut self.notes.lock().expect("no holder panics"));
@@ -150,7 +74,7 @@ impl Context {
 }
 
 /// Work between two looks at the clock, in steps or samples: well below a millisecond.
-const WORK_BETWEEN_CHECKS: usize = 1 << 16;
+pub(crate) const WORK_BETWEEN_CHECKS: usize = 1 << 16;
 
 /// One thread's share of a query: reused buffers and local counters.
 pub(crate) struct Worker<'q> {
@@ -176,6 +100,20 @@ impl<'q> Worker<'q> {
         }
     }
 
+    /// Reads the samples of a series into an empty buffer and charges it.
+    pub(crate) fn read(
+        &mut self,
+        set: &dyn SeriesSet,
+        at: usize,
+        (mint, maxt): (i64, i64),
+        out: &mut Samples,
+    ) -> Result<(), QueryError> {
+        set.read(at, mint, maxt, out).map_err(|error| self.context.storage_error(error))?;
+        self.charge_samples(out)?;
+        self.samples_read += out.len() as u64;
+        Ok(())
+    }
+
     /// Accounts for `n` steps or samples of work.
     #[inline]
     pub(crate) fn spend(&mut self, n: usize) -> Result<(), QueryError> {
@@ -193,23 +131,18 @@ impl<'q> Worker<'q> {
         self.samples_queryable += n as u64;
     }
 
-    /// Counts samples that were decoded.
-    pub(crate) fn count_read(&mut self, n: usize) {
-        self.samples_read += n as u64;
-    }
-
     /// Lends a column of `steps` steps to `with`.
     pub(crate) fn with_column<R>(
         &mut self,
         steps: usize,
         with: impl FnOnce(&mut Self, &mut Column) -> Result<R, QueryError>,
     ) -> Result<R, QueryError> {
-        let (bytes, samples) = (self.charge.bytes, self.charge.samples);
+        let before = self.charge.amount();
         self.charge.add_columns(1, steps)?;
         let mut column = self.columns.pop().unwrap_or_default();
         let result = with(self, &mut column);
         self.columns.push(column);
-        self.charge.release(self.charge.bytes - bytes, self.charge.samples - samples);
+        self.charge.release_to(before);
         result
     }
 
@@ -220,39 +153,73 @@ impl<'q> Worker<'q> {
         steps: usize,
         with: impl FnOnce(&mut Self, &mut [Column]) -> Result<R, QueryError>,
     ) -> Result<R, QueryError> {
-        let (bytes, samples) = (self.charge.bytes, self.charge.samples);
+        let before = self.charge.amount();
         self.charge.add_columns(n, steps)?;
         let kept = self.columns.len().saturating_sub(n);
         let mut columns = self.columns.split_off(kept);
         columns.resize_with(n, Column::default);
         let result = with(self, &mut columns);
         self.columns.append(&mut columns);
-        self.charge.release(self.charge.bytes - bytes, self.charge.samples - samples);
+        self.charge.release_to(before);
         result
     }
 
     /// Lends an empty sample buffer to `with`. Its memory is charged as `with` calls
-    /// [`Worker::charge_samples`].
+    /// [`Worker::read`] or [`Worker::charge_points`].
     pub(crate) fn with_samples<R>(
         &mut self,
         with: impl FnOnce(&mut Self, &mut Samples) -> Result<R, QueryError>,
     ) -> Result<R, QueryError> {
         let mut samples = self.buffers.pop().unwrap_or_default();
         samples.clear();
-        let (bytes, n) = (self.charge.bytes, self.charge.samples);
+        let before = self.charge.amount();
         let result = with(self, &mut samples);
-        self.charge.release(self.charge.bytes - bytes, self.charge.samples - n);
+        self.charge.release_to(before);
         self.buffers.push(samples);
         result
     }
 
+    /// Charges the points of a column once more, as they are about to be copied, until the innermost loan ends.
+    pub(crate) fn charge_points(&mut self, column: &Column) -> Result<(), QueryError> {
+        let (floats, histograms) = (column.present().count() as u64, column.histogram_bytes());
+        self.charge.add(16 * floats + histograms, floats + histograms / 16)
+    }
+
+    /// Charges the histograms of a column, as they are about to be replaced, until the innermost loan ends.
+    pub(crate) fn charge_histograms(&mut self, column: &Column) -> Result<(), QueryError> {
+        match column.histogram_bytes() {
+            0 => Ok(()),
+            bytes => self.charge.add(bytes, 0),
+        }
+    }
+
+    /// Charges a histogram at each of `steps` steps, as large as the largest of these, until the innermost
+    /// loan ends.
+    pub(crate) fn charge_like(
+        &mut self,
+        histograms: &[FloatHistogram],
+        steps: usize,
+    ) -> Result<(), QueryError> {
+        match histograms.iter().map(histogram_bytes).max() {
+            None => Ok(()),
+            Some(bytes) => self.charge.add((bytes as u64).saturating_mul(steps as u64), 0),
+        }
+    }
+
+    /// Gives back what `with` charges and does not give back itself.
+    pub(crate) fn with_charges<R>(
+        &mut self,
+        with: impl FnOnce(&mut Self) -> Result<R, QueryError>,
+    ) -> Result<R, QueryError> {
+        let before = self.charge.amount();
+        let result = with(self);
+        self.charge.release_to(before);
+        result
+    }
+
     /// Charges a filled sample buffer until it is given back.
-    pub(crate) fn charge_samples(&mut self, samples: &Samples) -> Result<(), QueryError> {
-        let floats = samples.t.capacity() + samples.v.capacity();
-        let histograms: usize = samples.histogram.iter().map(histogram_bytes).sum();
-        // Upstream counts a histogram as so many floats of 16 bytes.
-        let points = samples.t.len() + histograms / 16;
-        self.charge.add((floats * 8 + histograms) as u64, points as u64)
+    fn charge_samples(&mut self, samples: &Samples) -> Result<(), QueryError> {
+        self.charge.add_samples(samples)
     }
 }
 
@@ -265,7 +232,7 @@ impl Drop for Worker<'_> {
 
 /// What a histogram with its time takes.
 pub(crate) fn histogram_bytes(it: &model::FloatHistogram) -> usize {
-    let spans = it.positive_spans.len() + it.negative_spans.len();
-    let numbers = it.positive_buckets.len() + it.negative_buckets.len() + it.custom_values.len();
-    176 + 8 * (spans + numbers)
+    let spans = it.positive_spans.capacity() + it.negative_spans.capacity();
+    let buckets = it.positive_buckets.capacity() + it.negative_buckets.capacity();
+    176 + 8 * (spans + buckets + it.custom_values.len())
 }

@@ -8,11 +8,13 @@ use promql::ast::{Expr, ValueType};
 use stdx::Clock;
 use storage::Queryable;
 
-use crate::context::{Account, Context};
+use crate::account::Account;
+use crate::context::Context;
 use crate::exec::Opener;
 use crate::exec::root::{self, Outcome};
+use crate::exec::sort_checked;
 use crate::plan::{Plan, Times, lower};
-use crate::{QueryError, QueryResult, Stats, Value};
+use crate::{Hold, Pool, QueryError, QueryResult, Stats, Usage, Value};
 
 /// How an engine evaluates.
 #[derive(Clone, Debug)]
@@ -81,9 +83,11 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// Gives the query up.
     pub cancel: Cancel,
+    /// Shows what the query holds; for one query at a time.
+    pub usage: Option<Usage>,
 }
 
-/// Evaluates queries. Cheap to share; holds no state between queries.
+/// Evaluates queries. Cheap to share; holds no state between queries but the count of their bytes.
 ///
 /// Evaluation blocks the caller until the answer is there, the budget is used up, or the query is
 /// [canceled](Cancel).
@@ -124,18 +128,24 @@ pub struct Engine {
     options: Options,
     subquery_step_ms: AtomicI64,
     clock: Arc<dyn Clock>,
+    pool: Arc<Pool>,
 }
 
 impl Engine {
     /// Builds an engine.
     pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
         let subquery_step_ms = AtomicI64::new(options.subquery_step_ms);
-        Self { options, subquery_step_ms, clock }
+        Self { options, subquery_step_ms, clock, pool: Arc::default() }
     }
 
     /// How it evaluates.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// What all queries hold together.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Changes [`Options::subquery_step_ms`] for queries that start from now on (a reload).
@@ -235,6 +245,8 @@ impl Engine {
             options.timeout.map_or(self.options.timeout, |it| it.min(self.options.timeout));
         Context {
             account: Arc::new(Account::new(
+                self.pool.clone(),
+                options.usage.clone().unwrap_or_default(),
                 self.options.memory_max_bytes,
                 self.options.samples_max,
             )),
@@ -286,15 +298,17 @@ impl Engine {
         context.check()?;
         let plan = lower(expr, times)?;
         let (mint, maxt) = plan.read_range().unwrap_or((0, 0));
-        let querier = queryable.querier(mint, maxt)?;
+        let querier =
+            queryable.querier(mint, maxt).map_err(|error| context.storage_error(error))?;
         let prepared = self.clock.monotonic();
-        let mut value = {
+        let Outcome { mut value, charge } = {
             let opener = Opener::new(&context, querier.as_ref(), &plan);
-            evaluate(&opener, &plan)?.value
+            evaluate(&opener, &plan)?
         };
         let evaluated = self.clock.monotonic();
         if let Value::Matrix(matrix) = &mut value {
-            matrix.series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+            let series = std::mem::take(&mut matrix.series);
+            matrix.series = sort_checked(&context, series, |a, b| a.labels.cmp(&b.labels))?;
         }
         let (bytes_peak, samples_peak) = context.account.peaks();
         let stats = Stats {
@@ -307,7 +321,7 @@ impl Engine {
             sort_ns: nanos(self.clock.monotonic().saturating_sub(evaluated)),
         };
         let annotations = context.notes.into_inner().expect("no holder panics").finish(query);
-        Ok(QueryResult { value, annotations, stats })
+        Ok(QueryResult { value, annotations, stats, hold: Hold::new(charge) })
     }
 }
 

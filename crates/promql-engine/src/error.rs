@@ -16,6 +16,12 @@ pub enum QueryError {
         /// The limit, in bytes.
         max_bytes: u64,
     },
+    /// All running queries together would hold more bytes than the server has left for them
+    /// (`execution`).
+    ServerMemory {
+        /// What they may hold together, in bytes.
+        max_bytes: u64,
+    },
     /// It took too long (`timeout`).
     Timeout,
     /// The caller gave it up (`canceled`).
@@ -37,6 +43,10 @@ impl fmt::Display for QueryError {
                 f,
                 "query processing would use more than {max_bytes} bytes of memory in query execution"
             ),
+            Self::ServerMemory { max_bytes } => write!(
+                f,
+                "the server is out of memory for queries: all that run may hold {max_bytes} bytes together in query execution"
+            ),
             Self::Timeout => f.write_str("query timed out in expression evaluation"),
             Self::Canceled => f.write_str("query was canceled in expression evaluation"),
             Self::Storage(error) => write!(f, "expanding series: {error}"),
@@ -45,9 +55,3 @@ impl fmt::Display for QueryError {
 }
 
 impl std::error::Error for QueryError {}
-
-impl From<ReadError> for QueryError {
-    fn from(error: ReadError) -> Self {
-        Self::Storage(error)
-    }
-}

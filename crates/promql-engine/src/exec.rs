@@ -27,8 +27,26 @@ pub(crate) mod topk;
 pub(crate) use open::Opener;
 pub(crate) use series::Series;
 
-use crate::context::Worker;
+use crate::context::{Context, Worker};
 use crate::{Column, QueryError};
+
+/// Sorts, stably, unless the query has to end.
+pub(crate) fn sort_checked<T>(
+    context: &Context,
+    items: Vec<T>,
+    compare: impl FnMut(&T, &T) -> std::cmp::Ordering,
+) -> Result<Vec<T>, QueryError> {
+    stdx::sort::try_sort_by(items, compare, || context.check())
+}
+
+/// Series whose labels are made without a look at whether the query has to end.
+const LABELS_BETWEEN_CHECKS: usize = 1024;
+
+/// Looks, now and then in a walk over series, whether the query has to end.
+#[inline]
+pub(crate) fn check_at(context: &Context, at: usize) -> Result<(), QueryError> {
+    if at % LABELS_BETWEEN_CHECKS == LABELS_BETWEEN_CHECKS - 1 { context.check() } else { Ok(()) }
+}
 
 /// An open operator: a list of series, each a column on demand.
 pub(crate) trait Operator: Send + Sync {

@@ -25,14 +25,17 @@
 //! Folding happens in series order whatever the number of threads, so the order of floating-point
 //! additions, hence every bit of the result, is independent of it. See `exec::drive` for how.
 //!
-//! Each query has an account of bytes and samples; past it the query ends with an error. Time and
-//! cancellation are looked at after every few thousand steps.
+//! Each query has an account of bytes and samples (`account`), charged before memory is taken; past it the
+//! query ends with an error. All accounts draw on one [`Pool`], so that the queries of a server together
+//! stay within what it has. An answer stays charged until it is dropped. Time and cancellation are looked
+//! at after every few thousand steps, series or comparisons, in the storage too ([`storage::Guard`]).
 //!
 //! # What it does not do
 //!
 //! Parsing and printing (`promql`), limits on concurrent queries, logging, JSON (`api`). It starts no
 //! thread that outlives a query, and reads no clock but the one it is given.
 
+mod account;
 mod annotation;
 mod bitmap;
 mod column;
@@ -45,6 +48,7 @@ mod native;
 mod plan;
 mod value;
 
+pub use account::{Hold, Pool, Usage};
 pub use annotation::Annotations;
 pub use column::{Column, Grid, PointRef};
 pub use engine::{Cancel, Engine, Options, QueryOptions};

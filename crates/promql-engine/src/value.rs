@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{FloatHistogram, Labels, Sample};
 use storage::Samples;
 
-use crate::{Annotations, Column, Grid};
+use crate::{Annotations, Column, Grid, Hold};
 
 /// The answer to a query.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct QueryResult {
     pub annotations: Annotations,
     /// What it cost.
     pub stats: Stats,
+    /// Keeps the value charged.
+    pub hold: Hold,
 }
 
 /// A value of one of PromQL's types. A range query answers a [`Value::Matrix`] always.

@@ -145,7 +145,7 @@ fn request(api: &Api, params: &Params, when: When, limit: usize) -> Result<Reque
     Ok(Request {
         query: params.get("query").to_owned(),
         when,
-        options: QueryOptions { lookback_ms, timeout: Some(timeout), cancel: Cancel::default() },
+        options: QueryOptions { lookback_ms, timeout: Some(timeout), ..QueryOptions::default() },
         limit,
         stats: !params.get("stats").is_empty(),
     })
@@ -212,9 +212,10 @@ fn query_error(error: &QueryError) -> ApiError {
         QueryError::Timeout => ApiError::new(ErrorKind::Timeout, text),
         QueryError::Canceled => ApiError::new(ErrorKind::Canceled, text),
         QueryError::Storage(_) => ApiError::new(ErrorKind::Internal, text),
-        QueryError::TooManySamples | QueryError::TooMuchMemory { .. } | QueryError::Exec(_) => {
-            ApiError::new(ErrorKind::Execution, text)
-        }
+        QueryError::TooManySamples
+        | QueryError::TooMuchMemory { .. }
+        | QueryError::ServerMemory { .. }
+        | QueryError::Exec(_) => ApiError::new(ErrorKind::Execution, text),
     }
 }
 

@@ -5,11 +5,12 @@ mod histograms;
 
 use promql::ast::AggregateOp;
 
+use crate::account::Charge;
 use crate::annotation::Place;
 use crate::bitmap::Bitmap;
-use crate::context::{Charge, Context};
+use crate::context::{Context, WORK_BETWEEN_CHECKS};
 use crate::exec::drive::{Materialized, for_each, materialize};
-use crate::exec::group::Groups;
+use crate::exec::group::{Groups, series_bytes};
 use crate::exec::range::note_histograms;
 use crate::exec::scalar::Scalars;
 use crate::exec::{Operator, Series};
@@ -57,6 +58,12 @@ pub(crate) fn fold(
     let mixed = states.iter().flatten().any(State::is_mixed);
     note(context, aggregate, place, ignored, mixed);
     let (series, columns) = finish(groups, states, aggregate, steps);
+    drop(charge);
+    let mut charge = context.charge();
+    for (series, column) in series.iter().zip(&columns) {
+        charge.add(series_bytes(series), 0)?;
+        charge.add_column(column)?;
+    }
     Ok(Materialized::new(steps, series, columns, charge))
 }
 
@@ -121,10 +128,19 @@ struct Spread {
     squares: f64,
 }
 
+/// Numbers at each step that a group takes while it is folded and finished.
+fn columns_of(aggregate: AggregateOp) -> usize {
+    match aggregate {
+        AggregateOp::Sum => 2,
+        AggregateOp::Avg => 1 + size_of::<Mean>().div_ceil(8),
+        AggregateOp::Stddev | AggregateOp::Stdvar => 1 + size_of::<Spread>().div_ceil(8),
+        _ => 1,
+    }
+}
+
 impl State {
     fn new(aggregate: AggregateOp, steps: usize, charge: &mut Charge) -> Result<Self, QueryError> {
-        // What comes out is counted with what it is made from: at most two columns more.
-        charge.add_columns(3, steps)?;
+        charge.add_columns(columns_of(aggregate), steps)?;
         let zeros = || vec![0.0; steps];
         let fold = match aggregate {
             AggregateOp::Sum => Fold::Sum(zeros(), zeros()),
@@ -273,6 +289,8 @@ pub(crate) fn quantiles(
 ) -> Result<Materialized, QueryError> {
     let steps = op.steps();
     let input = materialize(context, op)?;
+    let mut charge = context.charge();
+    charge.add_room::<usize>(2 * groups.of.len() + 3 * groups.series.len())?;
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.series.len()];
     let mut ignored = false;
     for (at, group) in groups.of.iter().enumerate().filter(|(at, _)| !input.columns[*at].is_empty())
@@ -281,15 +299,18 @@ pub(crate) fn quantiles(
         members[*group as usize].push(at);
     }
     note(context, AggregateOp::Quantile, place, ignored, false);
-    let mut charge = context.charge();
     let (mut series, mut columns, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
     for (group, members) in groups.series.into_iter().zip(&members).filter(|(_, it)| !it.is_empty())
     {
         charge.add_columns(1, steps)?;
-        context.check()?;
         let mut out = Column::default();
         out.reset(steps);
+        // Sorting takes longer than walking.
+        let steps_between_checks = (WORK_BETWEEN_CHECKS / (8 * members.len())).max(1);
         for step in 0..steps {
+            if step % steps_between_checks == 0 {
+                context.check()?;
+            }
             scratch.clear();
             scratch.extend(members.iter().filter_map(|at| input.columns[*at].float(step)));
             if !scratch.is_empty() {

@@ -2,11 +2,12 @@
 
 use model::{FloatHistogram, LabelsBuilder, METRIC_NAME, MatchType, Matcher};
 
+use crate::account::Charge;
 use crate::bitmap::Bitmap;
-use crate::context::{Charge, Context, Worker};
+use crate::context::{Context, Worker};
 use crate::exec::drive::{Materialized, for_each, materialize};
 use crate::exec::scalar::Scalars;
-use crate::exec::{Operator, Series};
+use crate::exec::{Operator, Series, sort_checked};
 use crate::function::label;
 use crate::function::math::{max, min, round};
 use crate::{Column, Grid, QueryError, native};
@@ -56,6 +57,7 @@ impl Operator for MapOp {
             steps.into_iter().for_each(|at| out.set(at, 0.0));
             map(out, |step, _| grid.t(step) as f64 / 1000.0);
         }
+        worker.charge_histograms(out)?;
         match &self.map {
             Map::Negate => out.map_histograms(|it| native::times(it, -1.0)),
             Map::Histograms(f) => {
@@ -95,6 +97,8 @@ fn map(column: &mut Column, f: impl Fn(usize, f64) -> f64) {
 /// `scalar(…)`: the value of the only element, NaN if there is none or several.
 pub(crate) fn scalar(context: &Context, op: &dyn Operator) -> Result<Scalars, QueryError> {
     let steps = op.steps();
+    let mut charge = context.charge();
+    charge.add_columns(1, steps)?;
     let mut values = vec![f64::NAN; steps];
     let mut seen = Bitmap::new(steps);
     for_each(context, op, &mut |_, column| {
@@ -104,7 +108,7 @@ pub(crate) fn scalar(context: &Context, op: &dyn Operator) -> Result<Scalars, Qu
         }
         Ok(())
     })?;
-    Ok(Scalars::Each(values))
+    Ok(Scalars::each(values, charge))
 }
 
 /// `absent(…)` and `absent_over_time(…)`: 1 at steps at which no series has a point.
@@ -114,6 +118,8 @@ pub(crate) fn absent(
     matchers: &[Matcher],
 ) -> Result<Materialized, QueryError> {
     let steps = op.steps();
+    let mut charge = context.charge();
+    charge.add_columns(1, steps)?;
     let mut present = Bitmap::new(steps);
     for_each(context, op, &mut |_, column| {
         column.mark(&mut present);
@@ -123,7 +129,7 @@ pub(crate) fn absent(
     missing.fill();
     missing.and_not(&present);
     let column = Column::from_parts(vec![1.0; steps], missing);
-    Ok(Materialized::new(steps, vec![absent_series(matchers)], vec![column], context.charge()))
+    Ok(Materialized::new(steps, vec![absent_series(matchers)], vec![column], charge))
 }
 
 /// The labels that a selector would have found: those it asks for exactly once, and only by equality.
@@ -201,13 +207,14 @@ pub(crate) fn sort_by_label(
 fn reorder(
     context: &Context,
     op: Box<dyn Operator>,
-    mut compare: impl FnMut(&(Series, Column), &(Series, Column)) -> std::cmp::Ordering,
+    compare: impl FnMut(&(Series, Column), &(Series, Column)) -> std::cmp::Ordering,
 ) -> Result<Materialized, QueryError> {
     let steps = op.steps();
-    let (series, columns, charge) = materialize(context, op)?.into_parts();
-    let mut rows: Vec<(Series, Column)> =
+    let (series, columns, mut charge) = materialize(context, op)?.into_parts(context)?;
+    charge.add_room::<(Series, Column)>(columns.len())?;
+    let rows: Vec<(Series, Column)> =
         series.into_iter().zip(columns).filter(|(_, column)| !column.is_empty()).collect();
-    rows.sort_by(|a, b| compare(a, b));
+    let rows = sort_checked(context, rows, compare)?;
     let (series, columns) = rows.into_iter().unzip();
     Ok(Materialized::new(steps, series, columns, charge))
 }

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use model::{FloatHistogram, Labels, quote};
 
+use crate::account::Charge;
 use crate::annotation::{Monotonicity, Place, for_name};
 use crate::context::{Context, Worker};
-use crate::exec::group::index;
+use crate::exec::group::{index, series_bytes};
 use crate::exec::merge::same_labelset;
 use crate::exec::scalar::Scalars;
-use crate::exec::{Operator, Series};
+use crate::exec::{Operator, Series, check_at};
 use crate::function::histogram::{self, Bucket};
 use crate::function::quantile::{is_unusual, warning};
 use crate::native::share;
@@ -45,6 +46,7 @@ pub(crate) struct Classic {
     place: Place,
     grid: Grid,
     delayed_names: bool,
+    _charge: Charge,
 }
 
 /// The series of one histogram.
@@ -62,25 +64,29 @@ impl Classic {
         grid: Grid,
         place: Place,
         context: &Context,
-    ) -> Self {
+    ) -> Result<Self, QueryError> {
+        let mut charge = context.charge();
         let mut histograms: Vec<Histogram> = Vec::new();
         let mut known: HashMap<Labels, usize> = HashMap::new();
         for at in 0..op.len() {
+            check_at(context, at)?;
             let mut series = op.series(at);
             let bound = stdx::gofloat::parse(series.labels.value(LE))
                 .map_err(|_| series.labels.value(LE).to_owned());
             series.labels = series.labels.filter_bytes(|name| name != LE.as_bytes());
             let new = histograms.len();
             let found = *known.entry(series.labels.clone()).or_insert(new);
+            charge.add_room::<(u32, Result<f64, String>)>(2)?;
             if found == new {
+                charge.add(3 * series_bytes(&series), 0)?;
                 histograms.push(Histogram { series, buckets: Vec::new() });
             }
             histograms[found].buckets.push((index(at), bound));
         }
-        let classic =
-            Self { op, ask, histograms, place, grid, delayed_names: context.delayed_names };
+        let delayed_names = context.delayed_names;
+        let classic = Self { op, ask, histograms, place, grid, delayed_names, _charge: charge };
         classic.check_quantiles(context);
-        classic
+        Ok(classic)
     }
 
     /// Warns about quantiles that are none, whatever there is to apply them to.

@@ -8,9 +8,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use crate::context::{Charge, Context, Worker};
+use crate::account::Charge;
+use crate::context::{Context, Worker};
 use crate::engine::STACK_BYTES;
-use crate::exec::{Operator, Series};
+use crate::exec::group::series_bytes;
+use crate::exec::{Operator, Series, check_at};
 use crate::{Column, QueryError};
 
 /// What a fold gets: the series' position and its column, which it may take.
@@ -65,7 +67,7 @@ pub(crate) fn materialize(
     op: Box<dyn Operator>,
 ) -> Result<Materialized, QueryError> {
     let mut charge = context.charge();
-    let mut columns = Vec::with_capacity(op.len());
+    let mut columns = Vec::new();
     for_each(context, op.as_ref(), &mut |_, column| {
         charge.add_column(column)?;
         columns.push(std::mem::take(column));
@@ -78,8 +80,10 @@ fn run_alone(context: &Context, op: &dyn Operator, sink: &mut Sink<'_>) -> Resul
     let mut worker = Worker::new(context);
     worker.with_column(op.steps(), |worker, column| {
         for at in 0..op.len() {
-            op.eval(at, worker, column)?;
-            sink(at, column)?;
+            worker.with_charges(|worker| {
+                op.eval(at, worker, column)?;
+                sink(at, column)
+            })?;
         }
         Ok(())
     })
@@ -119,8 +123,11 @@ impl Runs<'_, '_> {
                 return;
             }
             let columns = &mut columns[..self.run_len.min(self.op.len() - start)];
-            let filled = charged.clone().and_then(|()| self.fill(start, &mut worker, columns));
-            if !self.fold(run, start, filled, columns) {
+            let goes_on = worker.with_charges(|worker| {
+                let filled = charged.clone().and_then(|()| self.fill(start, worker, columns));
+                Ok(self.fold(run, start, filled, columns))
+            });
+            if goes_on != Ok(true) {
                 return;
             }
         }
@@ -210,12 +217,27 @@ impl Materialized {
     }
 
     /// Gives series, columns and what they cost away.
-    pub(crate) fn into_parts(self) -> (Vec<Series>, Vec<Column>, Charge) {
+    ///
+    /// # Errors
+    /// If there is no room for the labels, or the query has to end.
+    pub(crate) fn into_parts(
+        mut self,
+        context: &Context,
+    ) -> Result<(Vec<Series>, Vec<Column>, Charge), QueryError> {
         let series = match self.series {
             Rows::Ready(series) => series,
-            Rows::Of(op) => (0..op.len()).map(|at| op.series(at)).collect(),
+            Rows::Of(op) => {
+                let mut all = Vec::new();
+                for at in 0..op.len() {
+                    check_at(context, at)?;
+                    let series = op.series(at);
+                    self.charge.add(series_bytes(&series), 0)?;
+                    all.push(series);
+                }
+                all
+            }
         };
-        (series, self.columns, self.charge)
+        Ok((series, self.columns, self.charge))
     }
 }
 

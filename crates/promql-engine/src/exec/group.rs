@@ -6,7 +6,8 @@ use model::{Labels, METRIC_NAME};
 use promql::ast::VectorMatching;
 
 use crate::QueryError;
-use crate::context::{Charge, Context};
+use crate::account::Charge;
+use crate::context::Context;
 use crate::exec::{Operator, Series};
 use crate::plan::Grouping;
 

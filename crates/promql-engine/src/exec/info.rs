@@ -5,9 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use model::{Labels, METRIC_NAME, MatchType, Matcher};
 
 use crate::QueryError;
+use crate::account::Charge;
 use crate::context::Context;
 use crate::exec::drive::Materialized;
-use crate::exec::group::index;
+use crate::exec::group::{index, series_bytes};
 use crate::exec::{Operator, Series};
 use crate::{Column, PointRef};
 
@@ -127,7 +128,7 @@ struct Output {
     by_labels: HashMap<Labels, usize>,
     series: Vec<Series>,
     columns: Vec<Column>,
-    charge: crate::context::Charge,
+    charge: Charge,
 }
 
 impl Output {
@@ -145,6 +146,7 @@ impl Output {
         let new = self.series.len();
         let target = *self.by_labels.entry(series.labels.clone()).or_insert(new);
         if target == new {
+            self.charge.add(3 * series_bytes(&series) + 64, 0)?;
             self.charge.add_columns(1, steps)?;
             self.series.push(series);
             self.columns.push(Column::default());

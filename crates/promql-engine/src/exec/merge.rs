@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::context::Worker;
-use crate::exec::{Operator, Series};
+use crate::account::Charge;
+use crate::context::{Context, Worker};
+use crate::exec::group::series_bytes;
+use crate::exec::{Operator, Series, check_at};
 use crate::{Column, QueryError};
 
 /// What series with equal labels may have in common.
@@ -17,11 +19,15 @@ pub(crate) enum Overlap {
 
 /// Makes the labels of `op` unique: returns it as it is if they are, otherwise joins series with equal
 /// labels as their columns are asked for.
-pub(crate) fn unique(op: Box<dyn Operator>, overlap: Overlap) -> Box<dyn Operator> {
-    match duplicates(op.as_ref()) {
-        Some(parts) => Box::new(Joined { op, parts, overlap }),
+pub(crate) fn unique(
+    context: &Context,
+    op: Box<dyn Operator>,
+    overlap: Overlap,
+) -> Result<Box<dyn Operator>, QueryError> {
+    Ok(match duplicates(context, op.as_ref())? {
+        Some((parts, charge)) => Box::new(Joined { op, parts, overlap, _charge: charge }),
         None => op,
-    }
+    })
 }
 
 /// The error of two elements with equal labels at one step.
@@ -30,33 +36,45 @@ pub(crate) fn same_labelset() -> QueryError {
 }
 
 /// For each distinct label set its series, in order of the first; `None` if all are distinct.
-fn duplicates(op: &dyn Operator) -> Option<Vec<Vec<usize>>> {
+fn duplicates(context: &Context, op: &dyn Operator) -> Result<Option<Parts>, QueryError> {
     if op.len() < 2 {
-        return None;
+        return Ok(None);
     }
+    let mut charge = context.charge();
+    charge.add_room::<u64>(op.len())?;
     // Nearly always all are distinct, which their hashes prove.
-    let mut hashes: Vec<u64> = (0..op.len()).map(|at| op.series(at).labels.hash64()).collect();
+    let mut hashes: Vec<u64> = Vec::with_capacity(op.len());
+    for at in 0..op.len() {
+        check_at(context, at)?;
+        hashes.push(op.series(at).labels.hash64());
+    }
     hashes.sort_unstable();
     if hashes.windows(2).all(|pair| pair[0] != pair[1]) {
-        return None;
+        return Ok(None);
     }
     let mut parts: Vec<Vec<usize>> = Vec::new();
     let mut by_labels = HashMap::new();
     for at in 0..op.len() {
-        let new = parts.len();
-        match *by_labels.entry(op.series(at).labels).or_insert(new) {
+        check_at(context, at)?;
+        let (new, series) = (parts.len(), op.series(at));
+        charge.add(series_bytes(&series) + 64, 0)?;
+        match *by_labels.entry(series.labels).or_insert(new) {
             known if known < new => parts[known].push(at),
             _ => parts.push(vec![at]),
         }
     }
-    (parts.len() < op.len()).then_some(parts)
+    Ok((parts.len() < op.len()).then_some((parts, charge)))
 }
+
+/// Positions of series that are one, and what the lists are charged with.
+type Parts = (Vec<Vec<usize>>, Charge);
 
 /// Joins series with equal labels.
 struct Joined {
     op: Box<dyn Operator>,
     parts: Vec<Vec<usize>>,
     overlap: Overlap,
+    _charge: Charge,
 }
 
 impl Operator for Joined {

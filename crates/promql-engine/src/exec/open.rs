@@ -8,6 +8,7 @@ use model::Matcher;
 use promql::ast::AggregateOp;
 use storage::{Querier, SelectHints, SeriesSet};
 
+use crate::account::Charge;
 use crate::context::Context;
 use crate::exec::binary::{elements::Side, matching, sets, with_scalar};
 use crate::exec::call::{self, Map, MapOp};
@@ -17,7 +18,7 @@ use crate::exec::merge::{Overlap, unique};
 use crate::exec::range::{OverOp, RangeSource, SelectSource, SmoothedSelect, SubquerySource};
 use crate::exec::scalar::{ScalarSeries, Scalars, times};
 use crate::exec::select::{Answer, InstantSelect};
-use crate::exec::{Operator, Series, aggregate, group, info, topk};
+use crate::exec::{Operator, Series, aggregate, check_at, group, info, topk};
 use crate::function::label::{Rewrite, is_label_name};
 use crate::function::window::Slide;
 use crate::function::{date, math};
@@ -38,6 +39,7 @@ struct Selection {
     matchers: Vec<Matcher>,
     range: (i64, i64),
     set: Arc<dyn SeriesSet>,
+    _charge: Charge,
 }
 
 /// A part of the plan that occurs more than once, and its value once it is known.
@@ -60,19 +62,19 @@ impl<'q> Opener<'q> {
             Op::Select(select) => self.select(select, plan, Answer::Value),
             Op::SelectTime(select) => self
                 .select(select, plan, Answer::Time)
-                .map(|op| self.unnamed(op, Map::Plain(|v| v))),
+                .and_then(|op| self.unnamed(op, Map::Plain(|v| v))),
             Op::SelectStart(_) if !self.context.start_timestamps => Ok(Box::new(
                 Materialized::new(grid.len, Vec::new(), Vec::new(), self.context.charge()),
             )),
             Op::SelectStart(select) => self
                 .select(select, plan, Answer::Start)
-                .map(|op| self.unnamed(op, Map::Plain(|v| v))),
+                .and_then(|op| self.unnamed(op, Map::Plain(|v| v))),
             Op::Once(operand) => self.once(operand, grid),
-            Op::Negate(operand) => Ok(self.unnamed(self.open(operand)?, Map::Negate)),
+            Op::Negate(operand) => self.unnamed(self.open(operand)?, Map::Negate),
             Op::Binary(binary) => self.binary(binary, plan),
             Op::Aggregate(it) => self.aggregate(it, plan),
             Op::Over(over) if over.function.keeps_name() => Ok(Box::new(self.over(over, grid)?)),
-            Op::Over(over) => Ok(self.unique(Box::new(self.over(over, grid)?), Overlap::Nothing)),
+            Op::Over(over) => self.unique(Box::new(self.over(over, grid)?), Overlap::Nothing),
             Op::Info(it) => self.info(it, plan),
             Op::Call(call) => self.call(call, plan),
             Op::Number(_) | Op::Text(_) | Op::Samples(_) => {
@@ -97,17 +99,16 @@ impl<'q> Opener<'q> {
             Op::Negate(operand) => self.scalars(operand)?.map(|v| -v),
             Op::Binary(it) => {
                 let (left, right) = (self.scalars(&it.left)?, self.scalars(&it.right)?);
-                with_scalar::scalars(it.op, &left, &right, grid.len)
+                with_scalar::scalars(self.context, it.op, (&left, &right), grid.len)?
             }
             Op::Call(it) => match it.function {
                 "pi" => Scalars::Constant(std::f64::consts::PI),
-                "time" => times(grid),
+                "time" => times(grid, self.context)?,
                 "scalar" => call::scalar(self.context, self.open(&it.args[0])?.as_ref())?,
-                "min_of" => {
-                    self.scalars(&it.args[0])?.zip(&self.scalars(&it.args[1])?, grid.len, math::min)
-                }
-                "max_of" => {
-                    self.scalars(&it.args[0])?.zip(&self.scalars(&it.args[1])?, grid.len, math::max)
+                "min_of" | "max_of" => {
+                    let (a, b) = (self.scalars(&it.args[0])?, self.scalars(&it.args[1])?);
+                    let pick = if it.function == "min_of" { math::min } else { math::max };
+                    a.zip(&b, grid.len, self.context, pick)?
                 }
                 name => unreachable!("the function table has no other scalar function: {name}"),
             },
@@ -140,12 +141,19 @@ impl<'q> Opener<'q> {
         if let Some(known) = known {
             return Ok(known);
         }
-        let hints = SelectHints { mint: select.mint, maxt: select.maxt, ..SelectHints::default() };
-        let set: Arc<dyn SeriesSet> = Arc::from(self.querier.select(&hints, &select.matchers)?);
+        let (mint, maxt) = range;
+        let guard = self.context.guard();
+        let hints = SelectHints { mint, maxt, guard, ..SelectHints::default() };
+        let found = self.querier.select(&hints, &select.matchers);
+        let found = found.map_err(|error| self.context.storage_error(error))?;
+        let set: Arc<dyn SeriesSet> = Arc::from(found);
+        let mut charge = self.context.charge();
+        charge.add(set.bytes() as u64, 0)?;
         self.selections.borrow_mut().push(Selection {
             matchers: select.matchers.clone(),
             range,
             set: set.clone(),
+            _charge: charge,
         });
         Ok(set)
     }
@@ -169,15 +177,19 @@ impl<'q> Opener<'q> {
     }
 
     /// Applies a function to each float and drops the name.
-    fn unnamed(&self, op: Box<dyn Operator>, map: Map) -> Box<dyn Operator> {
+    fn unnamed(&self, op: Box<dyn Operator>, map: Map) -> Result<Box<dyn Operator>, QueryError> {
         let delayed_names = self.context.delayed_names;
         self.unique(Box::new(MapOp { op, map, delayed_names }), Overlap::NoStep)
     }
 
     /// Joins series that became equal when names were dropped. If that happens at the end only, there is
     /// nothing to do yet.
-    fn unique(&self, op: Box<dyn Operator>, overlap: Overlap) -> Box<dyn Operator> {
-        if self.context.delayed_names { op } else { unique(op, overlap) }
+    fn unique(
+        &self,
+        op: Box<dyn Operator>,
+        overlap: Overlap,
+    ) -> Result<Box<dyn Operator>, QueryError> {
+        if self.context.delayed_names { Ok(op) } else { unique(self.context, op, overlap) }
     }
 
     fn once(&self, operand: &Plan, grid: Grid) -> Result<Box<dyn Operator>, QueryError> {
@@ -211,7 +223,7 @@ impl<'q> Opener<'q> {
         };
         let drops_name = op.drops_name();
         let op: Box<dyn Operator> = Box::new(op);
-        Ok(if drops_name { self.unique(op, Overlap::NoStep) } else { op })
+        if drops_name { self.unique(op, Overlap::NoStep) } else { Ok(op) }
     }
 
     fn vectors(&self, it: &Binary, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
@@ -328,14 +340,17 @@ impl<'q> Opener<'q> {
     fn call(&self, it: &Call, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
         let name = it.function;
         if let Some(f) = math::get(name) {
-            return Ok(self.unnamed(self.open(&it.args[0])?, Map::Plain(f)));
+            return self.unnamed(self.open(&it.args[0])?, Map::Plain(f));
         }
         if let Some(f) = date::get(name) {
             let op = match it.args.first() {
                 Some(arg) => self.open(arg)?,
-                None => Box::new(ScalarSeries { scalars: times(plan.grid), steps: plan.grid.len }),
+                None => Box::new(ScalarSeries {
+                    scalars: times(plan.grid, self.context)?,
+                    steps: plan.grid.len,
+                }),
             };
-            return Ok(self.unnamed(op, Map::Plain(f)));
+            return self.unnamed(op, Map::Plain(f));
         }
         match name {
             "absent" => {
@@ -350,7 +365,7 @@ impl<'q> Opener<'q> {
                 scalars: self.scalars(&it.args[0])?,
                 steps: plan.grid.len,
             })),
-            "timestamp" => Ok(self.unnamed(self.open(&it.args[0])?, Map::Time(plan.grid))),
+            "timestamp" => self.unnamed(self.open(&it.args[0])?, Map::Time(plan.grid)),
             "round" | "clamp" | "clamp_min" | "clamp_max" => self.clamp(it),
             "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => self.sort(it, plan),
             "label_replace" | "label_join" => self.relabel(it),
@@ -363,7 +378,7 @@ impl<'q> Opener<'q> {
                 Ok(Box::new(Materialized::new(plan.grid.len, Vec::new(), Vec::new(), nothing)))
             }
             _ => match native::get(name) {
-                Some(f) => Ok(self.unnamed(self.open(&it.args[0])?, Map::Histograms(f))),
+                Some(f) => self.unnamed(self.open(&it.args[0])?, Map::Histograms(f)),
                 None => unreachable!("the function table has no other function: {name}"),
             },
         }
@@ -381,7 +396,7 @@ impl<'q> Opener<'q> {
             "clamp_min" => Map::ClampMin(number(1)?),
             _ => Map::ClampMax(number(1)?),
         };
-        Ok(self.unnamed(op, map))
+        self.unnamed(op, map)
     }
 
     fn sort(&self, it: &Call, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
@@ -415,13 +430,18 @@ impl<'q> Opener<'q> {
             Rewrite::join(target, separator, sources)?
         };
         let mut charge = self.context.charge();
-        let mut series = Vec::with_capacity(op.len());
+        let mut series = Vec::new();
         for at in 0..op.len() {
-            let rewritten = rewrite.apply(&op.series(at));
+            check_at(self.context, at)?;
+            let rewritten = rewrite.apply(&op.series(at), &charge)?;
             charge.add(group::series_bytes(&rewritten), 0)?;
             series.push(rewritten);
         }
-        Ok(unique(Box::new(call::Relabelled { op, series, _charge: charge }), Overlap::NoStep))
+        unique(
+            self.context,
+            Box::new(call::Relabelled { op, series, _charge: charge }),
+            Overlap::NoStep,
+        )
     }
 
     fn classic(&self, it: &Call, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
@@ -436,8 +456,8 @@ impl<'q> Opener<'q> {
             }
         };
         let op = self.open(&it.args[vector])?;
-        let op = Classic::new(op, ask, plan.grid, it.args[vector].place, self.context);
-        Ok(self.unique(Box::new(op), Overlap::NoStep))
+        let op = Classic::new(op, ask, plan.grid, it.args[vector].place, self.context)?;
+        self.unique(Box::new(op), Overlap::NoStep)
     }
 }
 

@@ -93,9 +93,7 @@ impl RangeSource {
     ) -> Result<(), QueryError> {
         match self {
             Self::Select(it) => {
-                it.set.read(at, it.mint, it.maxt, out)?;
-                worker.charge_samples(out)?;
-                worker.count_read(out.len());
+                worker.read(it.set.as_ref(), at, (it.mint, it.maxt), out)?;
                 worker.spend(out.len())?;
                 drop_stale(out);
                 if it.counts_only {
@@ -117,6 +115,7 @@ impl SubquerySource {
     ) -> Result<(), QueryError> {
         worker.with_column(self.grid.len, |worker, column| {
             self.op.eval(at, worker, column)?;
+            worker.charge_points(column)?;
             for (step, v) in column.floats() {
                 out.push(self.grid.t(step), v);
             }
@@ -129,7 +128,7 @@ impl SubquerySource {
                 out.histogram_t.push(self.grid.t(*step as usize));
                 out.histogram.push(histogram);
             }
-            worker.charge_samples(out)
+            Ok(())
         })
     }
 }
@@ -324,6 +323,7 @@ impl Operator for OverOp {
             if samples.is_empty() {
                 return Ok(());
             }
+            worker.charge_like(&samples.histogram, self.steps())?;
             let found = self.fill(samples, worker, out)?;
             self.note(at, found, out, worker.context);
             Ok(())

@@ -3,12 +3,14 @@
 use model::{Labels, Sample};
 use storage::Samples;
 
+use crate::account::Charge;
 use crate::column::PointRef;
-use crate::context::{Charge, Worker};
+use crate::context::Worker;
 use crate::exec::drive::for_each;
+use crate::exec::group::series_bytes;
 use crate::exec::merge::{Overlap, unique};
 use crate::exec::series::without_metadata;
-use crate::exec::{Opener, Operator, Series};
+use crate::exec::{Opener, Operator, Series, check_at, sort_checked};
 use crate::function::extended;
 use crate::function::window::Slide;
 use crate::plan::{Op, Plan, RangeArg};
@@ -18,7 +20,7 @@ use crate::{Column, QueryError};
 /// A value, and what it is charged with while it is being made.
 pub(crate) struct Outcome {
     pub(crate) value: Value,
-    _charge: Charge,
+    pub(crate) charge: Charge,
 }
 
 /// Evaluates a plan with one step.
@@ -31,23 +33,25 @@ pub(crate) fn instant(opener: &Opener<'_>, plan: &Plan) -> Result<Outcome, Query
         _ if plan.scalar => Value::Scalar(Sample { t, v: opener.scalars(plan)?.first() }),
         _ => Value::Vector { t, elements: elements(opener, plan, &mut charge)? },
     };
-    Ok(Outcome { value, _charge: charge })
+    Ok(Outcome { value, charge })
 }
 
 /// Evaluates a plan at all its steps. Series are not sorted yet.
 pub(crate) fn range(opener: &Opener<'_>, plan: &Plan) -> Result<Outcome, QueryError> {
     let mut charge = opener.context.charge();
-    let op = final_names(opener, opener.open(plan)?);
+    let op = final_names(opener, opener.open(plan)?)?;
     let mut series = Vec::new();
     for_each(opener.context, op.as_ref(), &mut |at, column| {
         if column.is_empty() {
             return Ok(());
         }
+        let labels = op.series(at).labels;
+        charge.add((size_of::<SeriesColumn>() + labels.as_bytes().len() + 16) as u64, 0)?;
         charge.add_column(column)?;
-        series.push(SeriesColumn { labels: op.series(at).labels, column: std::mem::take(column) });
+        series.push(SeriesColumn { labels, column: std::mem::take(column) });
         Ok(())
     })?;
-    Ok(Outcome { value: Value::Matrix(Matrix { grid: plan.grid, series }), _charge: charge })
+    Ok(Outcome { value: Value::Matrix(Matrix { grid: plan.grid, series }), charge })
 }
 
 fn elements(
@@ -55,7 +59,7 @@ fn elements(
     plan: &Plan,
     charge: &mut Charge,
 ) -> Result<Vec<Element>, QueryError> {
-    let op = final_names(opener, opener.open(plan)?);
+    let op = final_names(opener, opener.open(plan)?)?;
     let mut elements = Vec::new();
     for_each(opener.context, op.as_ref(), &mut |at, column| {
         let point = match column.point(0) {
@@ -64,7 +68,11 @@ fn elements(
             None => return Ok(()),
         };
         let labels = op.series(at).labels;
-        charge.add((size_of::<Element>() + labels.as_bytes().len() + 16) as u64, 1)?;
+        let bytes = size_of::<Element>() + labels.as_bytes().len() + 16;
+        match column.histogram_bytes() {
+            0 => charge.add(bytes as u64, 1)?,
+            more => charge.add(bytes as u64 + more, more / 16)?,
+        }
         elements.push(Element { labels, point });
         Ok(())
     })?;
@@ -106,21 +114,30 @@ fn samples(
             })
         })?;
         if !samples.is_empty() {
-            charge.add(16 * samples.len() as u64, samples.len() as u64)?;
+            charge.add_samples(&samples)?;
             let series = source.series(at);
+            charge.add(series_bytes(&series), 0)?;
             all.push(SeriesSamples { labels: final_labels(series), samples });
         }
     }
-    all.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(all)
+    sort_checked(opener.context, all, |a, b| a.labels.cmp(&b.labels))
 }
 
 /// Drops the names that were to disappear at the end.
-fn final_names(opener: &Opener<'_>, op: Box<dyn Operator>) -> Box<dyn Operator> {
-    if !opener.context.delayed_names || (0..op.len()).all(|at| !op.series(at).drop_name) {
-        return op;
+fn final_names(
+    opener: &Opener<'_>,
+    op: Box<dyn Operator>,
+) -> Result<Box<dyn Operator>, QueryError> {
+    if !opener.context.delayed_names {
+        return Ok(op);
     }
-    unique(Box::new(FinalNames(op)), Overlap::NoStep)
+    for at in 0..op.len() {
+        check_at(opener.context, at)?;
+        if op.series(at).drop_name {
+            return unique(opener.context, Box::new(FinalNames(op)), Overlap::NoStep);
+        }
+    }
+    Ok(op)
 }
 
 fn final_labels(series: Series) -> Labels {

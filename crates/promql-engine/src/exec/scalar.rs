@@ -1,18 +1,39 @@
 //! Numbers at each step.
 
-use crate::context::Worker;
+use crate::account::Charge;
+use crate::context::{Context, Worker};
 use crate::exec::{Operator, Series};
 use crate::{Column, Grid, QueryError};
 
 /// A number at each step: the value of a scalar expression.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Scalars {
     /// The same at all steps.
     Constant(f64),
-    Each(Vec<f64>),
+    Each(Charged),
+}
+
+/// A number for each step, and what they are charged with.
+#[derive(Debug)]
+pub(crate) struct Charged {
+    all: Vec<f64>,
+    _charge: Charge,
+}
+
+impl std::ops::Deref for Charged {
+    type Target = [f64];
+
+    fn deref(&self) -> &[f64] {
+        &self.all
+    }
 }
 
 impl Scalars {
+    /// A number for each step; `charge` holds what they cost.
+    pub(crate) fn each(all: Vec<f64>, charge: Charge) -> Self {
+        Self::Each(Charged { all, _charge: charge })
+    }
+
     #[inline]
     pub(crate) fn at(&self, step: usize) -> f64 {
         match self {
@@ -32,16 +53,28 @@ impl Scalars {
     pub(crate) fn map(self, f: impl Fn(f64) -> f64) -> Self {
         match self {
             Self::Constant(v) => Self::Constant(f(v)),
-            Self::Each(all) => Self::Each(all.into_iter().map(f).collect()),
+            Self::Each(mut each) => {
+                each.all.iter_mut().for_each(|v| *v = f(*v));
+                Self::Each(each)
+            }
         }
     }
 
     /// Joins two numbers at each of `steps` steps.
-    pub(crate) fn zip(&self, other: &Self, steps: usize, f: impl Fn(f64, f64) -> f64) -> Self {
-        match (self, other) {
-            (Self::Constant(a), Self::Constant(b)) => Self::Constant(f(*a, *b)),
-            _ => Self::Each((0..steps).map(|at| f(self.at(at), other.at(at))).collect()),
+    pub(crate) fn zip(
+        &self,
+        other: &Self,
+        steps: usize,
+        context: &Context,
+        f: impl Fn(f64, f64) -> f64,
+    ) -> Result<Self, QueryError> {
+        if let (Self::Constant(a), Self::Constant(b)) = (self, other) {
+            return Ok(Self::Constant(f(*a, *b)));
         }
+        let mut charge = context.charge();
+        charge.add_columns(1, steps)?;
+        let all = (0..steps).map(|at| f(self.at(at), other.at(at))).collect();
+        Ok(Self::each(all, charge))
     }
 
     /// The distinct values, roughly: one for a constant, else one a step.
@@ -83,6 +116,8 @@ impl Operator for ScalarSeries {
 }
 
 /// Times of all steps, in seconds.
-pub(crate) fn times(grid: Grid) -> Scalars {
-    Scalars::Each(grid.times().map(|t| t as f64 / 1000.0).collect())
+pub(crate) fn times(grid: Grid, context: &Context) -> Result<Scalars, QueryError> {
+    let mut charge = context.charge();
+    charge.add_columns(1, grid.len)?;
+    Ok(Scalars::each(grid.times().map(|t| t as f64 / 1000.0).collect(), charge))
 }

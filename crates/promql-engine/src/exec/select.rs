@@ -126,9 +126,7 @@ impl Operator for InstantSelect {
 
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         worker.with_samples(|worker, samples| {
-            self.set.read(at, self.mint, self.maxt, samples)?;
-            worker.charge_samples(samples)?;
-            worker.count_read(samples.len());
+            worker.read(self.set.as_ref(), at, (self.mint, self.maxt), samples)?;
             worker.spend(self.grid.len + samples.len())?;
             out.reset(self.grid.len);
             if samples.histogram_t.is_empty() {

@@ -6,12 +6,13 @@ use std::collections::BinaryHeap;
 
 use promql::ast::AggregateOp;
 
+use crate::account::Charge;
 use crate::annotation::{Place, g};
 use crate::context::Context;
 use crate::exec::drive::{Materialized, for_each, materialize};
-use crate::exec::group::{Groups, index};
+use crate::exec::group::{Groups, index, series_bytes};
 use crate::exec::scalar::Scalars;
-use crate::exec::{Operator, Series};
+use crate::exec::{Operator, Series, check_at};
 use crate::{Column, QueryError};
 
 /// Chooses the `k` largest or smallest elements of each group at each step.
@@ -36,19 +37,21 @@ pub(crate) fn top(
     for_each(context, op, &mut |at, column| {
         ignored |= !column.histograms().is_empty();
         let heaps = &mut heaps[groups.of[at] as usize * steps..][..steps];
-        let mut grown = 0;
+        let (mut grown, mut room) = (0, 0);
         for (step, v) in column.floats() {
             let key = if aggregate == AggregateOp::Topk { v } else { -v };
             let entry = Entry { key, series: index(at) };
             let heap = &mut heaps[step];
             if heap.len() < limits.at(step) {
+                let capacity = heap.capacity();
                 heap.push(entry);
                 grown += 1;
+                room += heap.capacity() - capacity;
             } else if let Some(mut worst) = heap.peek_mut().filter(|worst| entry < **worst) {
                 *worst = entry;
             }
         }
-        charge.add(grown * size_of::<Entry>() as u64, grown)
+        charge.add((room * size_of::<Entry>()) as u64, grown)
     })?;
     if ignored {
         let text = format!("ignored histogram in {} aggregation", aggregate.as_str());
@@ -243,15 +246,17 @@ fn keep(
     op: &dyn Operator,
     at: usize,
     column: &mut Column,
-    charge: &mut crate::context::Charge,
+    charge: &mut Charge,
     series: &mut Vec<Series>,
     columns: &mut Vec<Column>,
 ) -> Result<(), QueryError> {
     if column.is_empty() {
         return Ok(());
     }
+    let labels = op.series(at);
+    charge.add(series_bytes(&labels), 0)?;
     charge.add_column(column)?;
-    series.push(op.series(at));
+    series.push(labels);
     columns.push(std::mem::take(column));
     Ok(())
 }
@@ -297,6 +302,8 @@ fn spread_values(
             let target = match found {
                 Some(target) => target,
                 None => {
+                    check_at(context, columns.len())?;
+                    charge.add(2 * series_bytes(&labels) + 2 * text.len() as u64 + 64, 0)?;
                     charge.add_columns(1, steps)?;
                     let mut builder = labels.labels.to_builder();
                     builder.set(label, &text);

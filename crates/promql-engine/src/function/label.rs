@@ -6,6 +6,7 @@ use model::{Labels, METRIC_NAME};
 use regexp::Regexp;
 
 use crate::QueryError;
+use crate::account::Charge;
 use crate::exec::Series;
 
 /// Computes the labels of series anew.
@@ -49,24 +50,32 @@ impl Rewrite {
     }
 
     /// The labels that a series gets. A metric name that is written stays.
-    pub(crate) fn apply(&self, series: &Series) -> Series {
+    ///
+    /// # Errors
+    /// If the new value is more than what is left of the query's budget.
+    pub(crate) fn apply(&self, series: &Series, charge: &Charge) -> Result<Series, QueryError> {
         let (target, value) = match self {
             Self::Replace { target, template, source, regexp } => {
                 let Some(groups) = regexp.find_submatches(series.labels.value(source)) else {
-                    return series.clone();
+                    return Ok(series.clone());
                 };
+                let longest = series.labels.value(source).len().saturating_add(1);
+                charge.check(template.len().saturating_mul(longest))?;
                 let mut value = String::new();
                 regexp.expand(template, &groups, &mut value);
                 (target, value)
             }
             Self::Join { target, separator, sources } => {
                 let values: Vec<&str> = sources.iter().map(|it| series.labels.value(it)).collect();
+                let bytes: usize = values.iter().map(|it| it.len() + separator.len()).sum();
+                charge.check(3 * bytes)?;
                 (target, values.join(separator))
             }
         };
         let mut labels = series.labels.to_builder();
         labels.set(target, &value);
-        Series { labels: labels.labels(), drop_name: series.drop_name && target != METRIC_NAME }
+        let drop_name = series.drop_name && target != METRIC_NAME;
+        Ok(Series { labels: labels.labels(), drop_name })
     }
 }
 

@@ -8,7 +8,9 @@ use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 /// Series in the order in which they were loaded.
 #[derive(Clone, Default)]
-pub(crate) struct Memory(Arc<RwLock<Vec<(Labels, Samples)>>>);
+pub(crate) struct Memory(Arc<RwLock<Vec<Stored>>>);
+
+type Stored = (Labels, Arc<Samples>);
 
 impl Memory {
     /// Loads series, one a line, with a sample every `step_ms` from the epoch on.
@@ -36,6 +38,7 @@ impl Memory {
         let mut all = self.0.write().expect("no panic");
         match all.iter_mut().find(|(it, _)| *it == labels) {
             Some((_, known)) => {
+                let known = Arc::make_mut(known);
                 let mut joined: Vec<(i64, f64)> =
                     known.t.iter().copied().zip(known.v.iter().copied()).collect();
                 joined.retain(|(t, _)| !samples.t.contains(t));
@@ -45,7 +48,7 @@ impl Memory {
                 known.histogram_t.extend(samples.histogram_t);
                 known.histogram.extend(samples.histogram);
             }
-            None => all.push((labels, samples)),
+            None => all.push((labels, Arc::new(samples))),
         }
     }
 }
@@ -76,7 +79,7 @@ impl Querier for Memory {
     }
 }
 
-struct Found(Vec<(Labels, Samples)>);
+struct Found(Vec<Stored>);
 
 impl SeriesSet for Found {
     fn len(&self) -> usize {

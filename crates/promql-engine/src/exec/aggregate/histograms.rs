@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use model::{CounterResetHint, FloatHistogram};
 
+use crate::account::Charge;
 use crate::bitmap::Bitmap;
-use crate::context::{Charge, histogram_bytes};
+use crate::context::histogram_bytes;
 use crate::function::found::{Finding, Found};
 use crate::function::sum::Kahan;
 use crate::native::{Incompatible, Mean, Total, compact};

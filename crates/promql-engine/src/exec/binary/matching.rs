@@ -8,12 +8,13 @@ use promql::ast::{BinaryOp, Cardinality, VectorMatching};
 use super::elements::{Joined, columns, incompatible, join};
 use super::stepwise::Stepwise;
 use super::with_scalar::drops_name;
+use crate::account::Charge;
 use crate::annotation::{Level, Place};
-use crate::context::{Charge, Context, Worker};
+use crate::context::{Context, Worker};
 use crate::exec::drive::materialize;
 use crate::exec::group::{Signatures, index, series_bytes, signatures, sorted};
 use crate::exec::series::without_metadata;
-use crate::exec::{Operator, Series};
+use crate::exec::{Operator, Series, check_at};
 use crate::{Column, Point, PointRef, QueryError};
 
 /// What is to be done with two vectors.
@@ -91,6 +92,7 @@ fn pairs(
     } else {
         (left, right, &signatures.left, &signatures.right)
     };
+    charge.add_room::<(u32, bool)>(signatures.n)?;
     let mut partner = vec![NONE; signatures.n];
     for (at, signature) in one_of.iter().enumerate() {
         if std::mem::replace(&mut partner[*signature as usize], index(at)) != NONE {
@@ -102,6 +104,7 @@ fn pairs(
     let mut taken = vec![false; signatures.n];
     let mut labels = HashSet::new();
     for (at, signature) in many_of.iter().enumerate() {
+        check_at(context, at)?;
         let other = partner[*signature as usize];
         if other == NONE {
             continue;
@@ -210,6 +213,8 @@ impl Operator for Matched {
             if out.histograms().is_empty() && right.histograms().is_empty() {
                 columns(self.op, self.return_bool, out, right);
             } else {
+                worker.charge_histograms(out)?;
+                worker.charge_histograms(right)?;
                 self.join(at, out, right, worker);
             }
             worker.spend(self.steps())

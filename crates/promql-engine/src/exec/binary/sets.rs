@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use promql::ast::{BinaryOp, VectorMatching};
 
+use crate::account::Charge;
 use crate::bitmap::Bitmap;
-use crate::context::{Charge, Context, Worker};
+use crate::context::{Context, Worker};
 use crate::exec::drive::{Materialized, for_each, materialize};
-use crate::exec::group::{index, signatures};
-use crate::exec::{Operator, Series};
+use crate::exec::group::{index, series_bytes, signatures};
+use crate::exec::{Operator, Series, check_at};
 use crate::{Column, QueryError};
 
 /// Opens a set operator.
@@ -48,6 +49,7 @@ fn presence(
     n: usize,
 ) -> Result<(Presence, Charge), QueryError> {
     let mut charge = context.charge();
+    charge.add_room::<Option<Bitmap>>(n)?;
     let mut present: Presence = vec![None; n];
     for_each(context, op, &mut |at, column| {
         if !column.is_empty() {
@@ -114,15 +116,20 @@ fn open_or(
     n: usize,
 ) -> Result<Box<dyn Operator>, QueryError> {
     let left = materialize(context, left)?;
-    let mut present: Presence = vec![None; n];
-    for (at, column) in left.columns.iter().enumerate().filter(|(_, it)| !it.is_empty()) {
-        let bits = present[left_of[at] as usize].get_or_insert_with(|| Bitmap::new(column.steps()));
-        column.mark(bits);
-    }
     let steps = left.steps();
-    let (series, columns, charge) = left.into_parts();
-    let by_labels = series.iter().enumerate().map(|(at, it)| (it.labels.clone(), at)).collect();
-    let mut out = Union { steps, by_labels, series, columns, charge };
+    let (series, columns, mut charge) = left.into_parts(context)?;
+    charge.add_room::<Option<Bitmap>>(n)?;
+    let mut present: Presence = vec![None; n];
+    let mut by_labels = HashMap::new();
+    for (at, column) in columns.iter().enumerate() {
+        check_at(context, at)?;
+        charge.add(series_bytes(&series[at]) + steps as u64 / 8 + 32, 0)?;
+        by_labels.insert(series[at].labels.clone(), at);
+        if !column.is_empty() {
+            column.mark(present[left_of[at] as usize].get_or_insert_with(|| Bitmap::new(steps)));
+        }
+    }
+    let mut out = Union { by_labels, series, columns, charge };
     for_each(context, right.as_ref(), &mut |at, column| {
         if let Some(bits) = &present[right_of[at] as usize] {
             column.retain(|step| !bits.get(step));
@@ -133,7 +140,6 @@ fn open_or(
 }
 
 struct Union {
-    steps: usize,
     by_labels: HashMap<model::Labels, usize>,
     series: Vec<Series>,
     columns: Vec<Column>,
@@ -146,7 +152,8 @@ impl Union {
             let fits = self.columns[*known].merge(column);
             return if fits { Ok(()) } else { Err(crate::exec::merge::same_labelset()) };
         }
-        self.charge.add_columns(1, self.steps)?;
+        self.charge.add(2 * series_bytes(&series), 0)?;
+        self.charge.add_column(column)?;
         self.by_labels.insert(series.labels.clone(), self.columns.len());
         self.series.push(series);
         self.columns.push(std::mem::take(column));

@@ -7,13 +7,17 @@ use promql::ast::Cardinality;
 
 use super::elements::{Joined, Outcome, floats, incompatible, join, kind};
 use super::matching::{ResultLabels, Spec};
+use crate::account::Charge;
 use crate::annotation::Level;
-use crate::context::{Charge, Context};
+use crate::context::Context;
 use crate::exec::drive::Materialized;
-use crate::exec::group::{Keep, Signatures, index, sorted};
+use crate::exec::group::{Keep, Signatures, index, series_bytes, sorted};
 use crate::exec::merge::same_labelset;
-use crate::exec::{Operator, Series};
+use crate::exec::{Operator, Series, check_at};
 use crate::{Column, Point, PointRef, QueryError};
+
+/// What the tables hold of a pair, its labels aside.
+const PAIR_BYTES: u64 = 64;
 
 /// No element: a fill value stands for it.
 const FILLED: u32 = u32::MAX;
@@ -106,7 +110,8 @@ impl<'a> Stepwise<'a> {
         }
         let partners = self.partners(&one)?;
         let mut matched: HashMap<u32, Vec<usize>> = HashMap::new();
-        for at in many.all {
+        for (i, at) in many.all.into_iter().enumerate() {
+            check_at(out.context, i)?;
             let signature = self.many().1[at as usize];
             let partner = partners.get(&signature).copied();
             let other = match partner {
@@ -247,6 +252,7 @@ impl<'c> Output<'c> {
         let target = *self.by_labels.entry(series.labels.clone()).or_insert(new);
         if target == new {
             let steps = from.left.steps();
+            self.charge.add(3 * series_bytes(&series) + PAIR_BYTES, 0)?;
             self.charge.add_columns(1, steps)?;
             self.series.push(series);
             self.columns.push(Column::default());

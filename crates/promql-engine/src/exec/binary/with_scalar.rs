@@ -4,7 +4,7 @@ use promql::ast::BinaryOp;
 
 use super::elements::{Outcome, Side, floats, incompatible, join, zip};
 use crate::annotation::{Level, Place};
-use crate::context::Worker;
+use crate::context::{Context, Worker};
 use crate::exec::scalar::Scalars;
 use crate::exec::{Operator, Series};
 use crate::{Column, Point, PointRef, QueryError};
@@ -76,6 +76,7 @@ impl Operator for WithScalar {
             }
         }
         if !out.histograms().is_empty() {
+            worker.charge_histograms(out)?;
             self.histograms(at, out, worker);
         }
         let (values, present) = out.parts_mut();
@@ -101,10 +102,15 @@ pub(crate) fn drops_name(op: BinaryOp, return_bool: bool) -> bool {
 }
 
 /// Joins two scalars.
-pub(crate) fn scalars(op: BinaryOp, left: &Scalars, right: &Scalars, steps: usize) -> Scalars {
+pub(crate) fn scalars(
+    context: &Context,
+    op: BinaryOp,
+    (left, right): (&Scalars, &Scalars),
+    steps: usize,
+) -> Result<Scalars, QueryError> {
     let join = |left, right| match floats(op, true, left, right) {
         Outcome::Value(v) => v,
         Outcome::Filtered | Outcome::Incompatible => f64::NAN,
     };
-    left.zip(right, steps, join)
+    left.zip(right, steps, context, join)
 }
