@@ -1,5 +1,7 @@
 //! The float chunk that samples are appended to.
 
+mod saved;
+
 use stdx::bits::{BitWriter, PADDING};
 use stdx::varint;
 

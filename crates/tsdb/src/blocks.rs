@@ -171,6 +171,7 @@ impl Inner {
             self.metrics.blocks.compactions_failed.inc();
             tracing::error!(%error, "compaction failed");
         }
+        self.write_due_checkpoint();
     }
 
     fn compact(&self) -> Result<(), Error> {

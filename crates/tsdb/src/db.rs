@@ -1,7 +1,7 @@
 //! The database: a head, blocks, and the thread that turns one into the other.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,8 +23,10 @@ use crate::retention::{self, Retention};
 use crate::sync::{lock, read};
 use crate::{OpenError, Options, ReplayStatus, SeriesExemplars, Stats, StorageStatus, quarantine};
 
-/// Maintenance is looked at so often.
-const TICK: Duration = Duration::from_secs(60);
+/// Whether the log has grown is looked at so often.
+const TICK: Duration = Duration::from_secs(5);
+/// Each so many times, there is a round of maintenance: each minute.
+const TICKS: u32 = 12;
 
 const LOCK_FILE: &str = "lock";
 
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) blocks: RwLock<Blocks>,
     /// Until the head is loaded: whether the files of the head may hold what is older than the end of the blocks.
     pub(crate) has_late_log: bool,
+    /// The last head checkpoint could not be written.
+    pub(crate) is_checkpoint_failed: AtomicBool,
     /// Held by whoever compacts or reloads.
     pub(crate) maintaining: Mutex<()>,
     /// Nothing may be written.
@@ -114,6 +118,7 @@ impl Db {
             exemplars,
             min_valid: i64::MIN,
             read_only: false,
+            checkpoint: None,
         };
         let (inner, load) = Inner::open(setup, wal_metrics, lock)?;
         let inner = Arc::new(inner);
@@ -148,6 +153,7 @@ impl Db {
             exemplars: Arc::default(),
             min_valid: i64::MIN,
             read_only: true,
+            checkpoint: None,
         };
         let (inner, _) = Inner::open(setup, wal::Metrics::default(), None)?;
         let inner = Arc::new(inner);
@@ -271,6 +277,7 @@ impl Db {
             let _ = thread.join();
         }
         let _maintaining = lock(&self.inner.maintaining);
+        self.inner.write_last_checkpoint();
         let closed = self.inner.head().close();
         if lock(&self.inner.lock).take().is_some() {
             // Left behind, it would only make the next start say that this one was not clean.
@@ -327,13 +334,17 @@ impl Inner {
 
     /// The maintenance thread.
     fn run(&self) {
-        loop {
+        for tick in (1..=TICKS).cycle() {
             let stop = lock(&self.stop);
             let wait = self.stopped.wait_timeout_while(stop, TICK, |stop| !*stop);
             if *wait.unwrap_or_else(PoisonError::into_inner).0 {
                 return;
             }
-            self.maintain();
+            if tick == TICKS {
+                self.maintain();
+            } else {
+                self.look_at_checkpoint();
+            }
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) struct Exemplars {
 #[derive(Default)]
 struct Ring {
     /// Up to `n_max`, in the order in which they came, beginning at `next` once it is full.
-    slots: Vec<Slot>,
+    slots: Vec<Stored>,
     /// The slot to be filled next.
     next: usize,
     n_max: usize,
@@ -49,12 +49,13 @@ struct Ring {
     window_ms: i64,
 }
 
+/// An exemplar with the labels of its series.
 #[derive(Clone, Debug)]
-struct Slot {
-    series: Labels,
-    labels: Labels,
-    t: i64,
-    v: f64,
+pub(crate) struct Stored {
+    pub(crate) series: Labels,
+    pub(crate) labels: Labels,
+    pub(crate) t: i64,
+    pub(crate) v: f64,
 }
 
 /// What the ring tells about itself.
@@ -119,9 +120,27 @@ impl Exemplars {
                 return;
             }
         }
-        ring.push(Slot { series: series.clone(), labels: labels.clone(), t, v });
+        ring.push(Stored { series: series.clone(), labels: labels.clone(), t, v });
         self.metrics.appended.inc();
         self.metrics.show(&ring);
+    }
+
+    /// As [`Exemplars::add`], for one that was kept before; no refusal is counted.
+    pub(crate) fn restore(&self, it: &Stored) {
+        let mut ring = lock(&self.ring);
+        if ring.check(&it.series, &it.labels, it.t, it.v) == Ok(true) {
+            ring.push(it.clone());
+            self.metrics.show(&ring);
+        }
+    }
+
+    /// All exemplars, in the order in which they came.
+    pub(crate) fn all(&self) -> Vec<Stored> {
+        let ring = lock(&self.ring);
+        // While it is not full, the first is the oldest.
+        let oldest = if ring.slots.len() == ring.n_max { ring.next } else { 0 };
+        let (newer, older) = ring.slots.split_at(oldest);
+        older.iter().chain(newer).cloned().collect()
     }
 
     /// Finds the exemplars within `mint..=maxt` of series that one of the selectors takes, sorted by the
@@ -145,7 +164,7 @@ impl Exemplars {
                 continue;
             }
             let exemplar = |at: &u32| {
-                let Slot { labels, t, v, .. } = &ring.slots[*at as usize];
+                let Stored { labels, t, v, .. } = &ring.slots[*at as usize];
                 Exemplar { labels: labels.clone(), value: *v, t: Some(*t) }
             };
             let exemplars = slots.range(from..to).map(exemplar).collect();
@@ -198,7 +217,7 @@ impl Ring {
         }
     }
 
-    fn push(&mut self, slot: Slot) {
+    fn push(&mut self, slot: Stored) {
         let at = self.next;
         self.next = if at + 1 == self.n_max { 0 } else { at + 1 };
         let number = u32::try_from(at).expect("the ring is shorter");
@@ -241,7 +260,7 @@ impl Ring {
     }
 
     /// The one to be overwritten next.
-    fn oldest(&self) -> Option<&Slot> {
+    fn oldest(&self) -> Option<&Stored> {
         self.slots.get(if self.slots.len() == self.n_max { self.next } else { 0 })
     }
 }

@@ -8,9 +8,10 @@
 //! - [`deletion`]: what is deleted, in memory and in the log.
 //! - [`stale`]: giving up series that have ended.
 //! - [`replay`]: the head as the files describe it; [`references`]: which were given out.
+//! - [`checkpoint`]: the head in one file, so that less has to be replayed.
 //! - [`truncate`]: giving up what a block holds.
 //!
-//! Locks, in the order in which they may be taken: log; log of late samples; index; list of pages; a page; chunk files.
+//! Locks, in the order in which they may be taken: commits; log; log of late samples; index; list of pages; a page; chunk files.
 //! The gate of [`isolation`] comes before the pages.
 
 mod any;
@@ -18,6 +19,7 @@ mod appender;
 mod apply;
 mod batch;
 mod block_source;
+mod checkpoint;
 mod chunk_files;
 mod deletion;
 mod index;
@@ -51,6 +53,7 @@ use crate::sync::{lock, read};
 
 pub(crate) use appender::HeadAppender;
 pub(crate) use block_source::{HeadRange, What};
+pub(crate) use checkpoint::{Found as FoundCheckpoint, find as find_checkpoint};
 pub(crate) use out_of_order::{LateCut, has_log as has_late_log};
 pub(crate) use querier::HeadQuerier;
 pub(crate) use references::References;
@@ -105,6 +108,9 @@ pub(crate) struct Head {
     pub(crate) float_xor2: AtomicBool,
     pool: Mutex<Vec<batch::Batch>>,
     open_appenders: appender::OpenAppenders,
+    /// Held to read from the logging of a commit until it is visible. Comes before the log.
+    committing: RwLock<()>,
+    newest_checkpoint: Mutex<checkpoint::Newest>,
 }
 
 use index::Index;

@@ -45,6 +45,7 @@ pub mod agent;
 pub mod analyze;
 pub mod backfill;
 mod blocks;
+mod checkpointing;
 pub mod compact;
 mod db;
 mod deletion;

@@ -1,6 +1,7 @@
 //! What the database tells about itself, under the names that dashboards know.
 
 mod blocks;
+mod head_checkpoint;
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use client::{Counter, Gauge, Histogram, Registry, Summary};
 
 use crate::db::Inner;
 pub(crate) use blocks::BlockMetrics;
+pub(crate) use head_checkpoint::HeadCheckpointMetrics;
 
 /// Counters that the head and the database add to. Numbers that can be looked up are registered beside
 /// these, in [`crate::Db::open`].
@@ -43,6 +45,7 @@ pub(crate) struct Metrics {
     pub(crate) unknown_tombstones: Arc<Counter>,
     pub(crate) unknown_late_samples: Arc<Counter>,
     pub(crate) replay_seconds: Arc<Gauge>,
+    pub(crate) head_checkpoint: HeadCheckpointMetrics,
     pub(crate) blocks: BlockMetrics,
     pub(crate) clean_start: Arc<Gauge>,
     pub(crate) gc_seconds: Option<Arc<Summary>>,
@@ -135,6 +138,7 @@ impl Metrics {
                 "prometheus_tsdb_data_replay_duration_seconds",
                 "Time taken to replay the data on disk.",
             ),
+            head_checkpoint: HeadCheckpointMetrics::register(registry),
             blocks: BlockMetrics::register(registry),
             clean_start: registry.gauge(
                 "prometheus_tsdb_clean_start",

@@ -33,6 +33,9 @@ pub struct Options {
     pub stale_series_threshold: f64,
     /// Bytes that the process may take; near it new series are refused. 0 is no limit.
     pub memory_limit_bytes: u64,
+    /// A head checkpoint is written when so many bytes were logged since the last one, and half as many as that
+    /// has; 0 is never.
+    pub head_checkpoint_bytes: u64,
     /// How many exemplars are held in memory; 0 keeps none.
     pub exemplars_max: usize,
     /// Keep the start times of samples. Floats need `float_xor2` for it; earlier programs cannot read
@@ -64,6 +67,7 @@ impl Default for Options {
             out_of_order_window_ms: 0,
             stale_series_threshold: 0.0,
             memory_limit_bytes: 0,
+            head_checkpoint_bytes: 16 << 20,
             exemplars_max: 0,
             store_starts: false,
             histogram_starts: false,

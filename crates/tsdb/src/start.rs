@@ -1,6 +1,6 @@
 //! Opening: at once if it is known which series references are free, else after the log is replayed.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use crate::blocks::Blocks;
 use crate::db::{Inner, block_error};
 use crate::floor::Floor;
 use crate::generations::{Generations, Loading};
-use crate::head::{Head, Live, References, Replayed, Setup, has_late_log, load_behind};
+use crate::head::{
+    FoundCheckpoint, Head, Live, References, Replayed, Setup, find_checkpoint, has_late_log,
+    load_behind,
+};
 use crate::retention::Retention;
 use crate::sync::lock;
 
@@ -65,6 +68,8 @@ impl Inner {
                 .map_err(block_error("set damaged blocks aside"))?;
         }
         let setup = Setup { min_valid: blocks.in_order_maxt(), ..setup };
+        let checkpoint = if setup.read_only { None } else { find(&setup)? };
+        let setup = Setup { checkpoint, ..setup };
         let has_late_log = has_late_log(setup.directory.as_ref());
         let taken = if setup.read_only { None } else { References::taken(&setup.directory) };
         let (generations, replayed, live) = match taken {
@@ -95,6 +100,7 @@ impl Inner {
             exemplars: Arc::clone(&setup.exemplars),
             blocks: RwLock::new(blocks),
             has_late_log,
+            is_checkpoint_failed: AtomicBool::new(false),
             maintaining: Mutex::default(),
             is_read_only: setup.read_only,
             n_wal_corruptions: AtomicU64::new(0),
@@ -131,6 +137,12 @@ impl Inner {
         report(&replayed, seconds);
         *lock(&self.repairs) = replayed.repairs;
     }
+}
+
+/// The head checkpoint, if it may be used.
+fn find(setup: &Setup) -> Result<Option<FoundCheckpoint>, OpenError> {
+    find_checkpoint(setup.directory.as_ref(), setup.min_valid)
+        .map_err(OpenError::io("look for a head checkpoint"))
 }
 
 fn report(replayed: &Replayed, seconds: f64) {

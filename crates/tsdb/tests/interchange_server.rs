@@ -10,7 +10,7 @@ use model::{Histogram, Labels, Span};
 use serde_json::Value;
 use storage::{AnySample, AnyValue, Appendable};
 use support::server::{Server, shown};
-use support::{Contents, everything, open};
+use support::{Contents, everything, open, open_with};
 use tsdb::Options;
 
 /// Hours of samples written before the server starts.
@@ -43,7 +43,12 @@ fn there_and_back() {
     let data = dir.path().join("data");
     let now = now_ms();
     // Small segments, so that a checkpoint is made.
-    let options = Options { wal_segment_bytes: 64 << 10, retention_ms: 0, ..Options::default() };
+    let options = Options {
+        wal_segment_bytes: 64 << 10,
+        retention_ms: 0,
+        head_checkpoint_bytes: 1,
+        ..Options::default()
+    };
     let db = open(&data, options.clone());
     let first = now - HOURS * 3_600_000;
     for (round, t) in (0i32..).zip((first..now).step_by(15_000)) {
@@ -82,6 +87,9 @@ fn there_and_back() {
         "a checkpoint is part of the test"
     );
     assert!(data.join("chunks_head/000001").exists(), "head chunks are part of the test");
+    let n_checkpoints =
+        |data: &Path| std::fs::read_dir(data.join("head_checkpoint")).map_or(0, Iterator::count);
+    assert_eq!(n_checkpoints(&data), 1, "a head checkpoint is part of the test");
 
     // Killed, not closed: what is in the files has to do.
     let killed = dir.path().join("killed");
@@ -99,7 +107,11 @@ fn there_and_back() {
     server.wait(|it| 5 <= n_up(it), &data);
     let theirs = all_of(&server, now_ms());
     server.kill();
-    let db = open(&data, options.clone());
+    assert_eq!(n_checkpoints(&data), 1);
+    let registry = client::Registry::default();
+    let db = open_with(&data, options.clone(), &registry);
+    let page = client::text_page(&registry);
+    assert!(page.contains("pyrrha_tsdb_head_checkpoint_loaded 0\n"), "others wrote since");
     let read = shown(everything(&db));
     for (labels, samples) in &theirs {
         let found = read.get(labels).unwrap_or_else(|| panic!("{labels} is missing"));

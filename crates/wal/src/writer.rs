@@ -63,6 +63,8 @@ pub struct Writer {
     written: u64,
     /// Framed bytes that follow them.
     pending: Vec<u8>,
+    /// Bytes written to all segments.
+    n_bytes: u64,
     packed: Vec<u8>,
     snappy: snap::raw::Encoder,
     /// Made when it is needed: it takes a megabyte.
@@ -107,6 +109,7 @@ impl Writer {
             file,
             written: 0,
             pending: Vec::new(),
+            n_bytes: 0,
             packed: Vec::new(),
             snappy: snap::raw::Encoder::new(),
             zstd: None,
@@ -133,6 +136,11 @@ impl Writer {
     /// The number of the segment being written.
     pub fn segment(&self) -> u32 {
         self.segment
+    }
+
+    /// Bytes written since the log was opened.
+    pub fn n_bytes(&self) -> u64 {
+        self.n_bytes
     }
 
     /// How far the log is written, for those that follow it.
@@ -185,6 +193,15 @@ impl Writer {
         // A failure is remembered: nothing more is written then.
         self.join_sync().map_err(|source| WriteError { segment: segment - 1, source })?;
         Ok(segment)
+    }
+
+    /// True if all segments before the current one are durable; does not wait for it.
+    ///
+    /// # Errors
+    /// If a sync failed; nothing more is written then.
+    pub fn is_synced_before(&mut self) -> Result<bool, WriteError> {
+        self.heal()?;
+        Ok(self.syncing.is_none())
     }
 
     /// Removes the segments below `first`.
@@ -287,6 +304,7 @@ impl Writer {
         let end = self.written + self.pending.len() as u64;
         self.metrics.page_flushes.inc();
         self.metrics.completed_pages.add(pages(end) - pages(self.written));
+        self.n_bytes += end - self.written;
         self.written = end;
         self.pending.clear();
         Ok(())

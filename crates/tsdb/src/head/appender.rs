@@ -215,6 +215,8 @@ impl Appender for HeadAppender {
     fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
         // On failure, dropping this gives the batch up.
         let records = self.batch.encode(self.head.stores_starts);
+        let head = Arc::clone(&self.head);
+        let _committing = read(&head.committing);
         self.head.log(&records).map_err(CommitError)?;
         self.head.metadata.learn(&self.batch.metadata);
         for (series, it) in &self.batch.exemplars {

@@ -5,6 +5,8 @@
 //! until the head is truncated, so a chunk that a crash takes is made again by replay, and a file is
 //! synced only when it is finished.
 
+mod durable;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -17,6 +19,7 @@ use stdx::{Directory, FileWrite, Mapped};
 use storage::ReadError;
 
 use crate::sync::lock;
+pub(crate) use durable::FileEnd;
 
 /// The folder within the data directory.
 pub(crate) const FOLDER: &str = "chunks_head";
@@ -106,6 +109,8 @@ struct State {
     writing: Option<Writing>,
     /// Finished, but not synced yet.
     unsynced: Vec<Box<dyn FileWrite>>,
+    /// A sync failed: what it was to keep is durable never, or not known to be.
+    is_sync_failed: bool,
     /// The number of the newest file there ever was.
     newest: u32,
 }
@@ -123,19 +128,21 @@ struct Writing {
 }
 
 impl ChunkFiles {
-    /// Opens the files in `chunks_head`, and hands every chunk to `each` in file order. What is torn or
-    /// corrupt is cut off unless `read_only`, with all that follows it: the log has it.
+    /// Opens the files in `chunks_head`, and hands every chunk to `each` in file order, or those from `from`
+    /// on. What is torn or corrupt is cut off unless `read_only`, with all that follows it: the log has it.
     ///
     /// # Errors
     /// If the disk refuses, or a file is not of this kind at all.
     pub(crate) fn open(
         directory: Arc<dyn Directory>,
         read_only: bool,
+        from: Option<ChunkAt>,
         mut each: impl FnMut(Entry),
     ) -> Result<(Self, Option<Repaired>), ReadError> {
         let folder = PathBuf::from(FOLDER);
         let files = Self { directory, folder, read_only, state: Mutex::default() };
-        let repaired = files.load(&mut each)?;
+        let from = from.unwrap_or(ChunkAt { file: 0, offset: 0 });
+        let repaired = files.load(from, &mut each)?;
         Ok((files, repaired))
     }
 
@@ -251,15 +258,6 @@ impl ChunkFiles {
         self.sync_finished()
     }
 
-    /// Syncs files that were finished since the last call.
-    ///
-    /// # Errors
-    /// If the disk refuses.
-    pub(crate) fn sync_finished(&self) -> io::Result<()> {
-        let unsynced = std::mem::take(&mut lock(&self.state).unsynced);
-        unsynced.into_iter().try_for_each(|mut it| it.sync())
-    }
-
     /// Writes and syncs everything.
     ///
     /// # Errors
@@ -342,7 +340,11 @@ impl ChunkFiles {
         Ok(())
     }
 
-    fn load(&self, each: &mut dyn FnMut(Entry)) -> Result<Option<Repaired>, ReadError> {
+    fn load(
+        &self,
+        from: ChunkAt,
+        each: &mut dyn FnMut(Entry),
+    ) -> Result<Option<Repaired>, ReadError> {
         if !self.directory.exists(&self.folder) {
             return Ok(None);
         }
@@ -365,7 +367,12 @@ impl ChunkFiles {
             }
             check_header(&map)
                 .map_err(|rule| self.corrupt(ChunkAt { file: *n, offset: 0 }, rule))?;
-            let bad = walk(&map, *n, each);
+            if *n < from.file {
+                state.done.insert(*n, Arc::new(map));
+                continue;
+            }
+            let start = if *n == from.file { from.offset as usize } else { HEADER.len() };
+            let bad = walk(&map, *n, start.max(HEADER.len()), each);
             let Some((offset, rule)) = bad else {
                 if !self.read_only {
                     // Whoever wrote it was perhaps killed before it was synced.
@@ -478,9 +485,14 @@ fn check_header(file: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// Hands out all entries of a file. Returns where the first bad one starts, and what is wrong with it.
-fn walk(file: &[u8], n: u32, each: &mut dyn FnMut(Entry)) -> Option<(usize, &'static str)> {
-    let mut at = HEADER.len();
+/// Hands out the entries of a file from `at` on. Returns where the first bad one starts, and what is wrong
+/// with it.
+fn walk(
+    file: &[u8],
+    n: u32,
+    mut at: usize,
+    each: &mut dyn FnMut(Entry),
+) -> Option<(usize, &'static str)> {
     while at < file.len() {
         let rest = &file[at..];
         let is_end = if rest.len() < ENTRY_BYTES_MIN {

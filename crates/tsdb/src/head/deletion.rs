@@ -37,6 +37,15 @@ impl Deletions {
         read(&self.by_series).get(&series).cloned()
     }
 
+    /// All deleted intervals with their series.
+    pub(crate) fn all(&self) -> Vec<(u64, Interval)> {
+        let all = read(&self.by_series);
+        let each = |(series, deleted): (&u64, &Arc<Intervals>)| -> Vec<(u64, Interval)> {
+            deleted.as_slice().iter().map(|it| (*series, *it)).collect()
+        };
+        all.iter().flat_map(each).collect()
+    }
+
     /// Marks an interval of a series as deleted.
     pub(crate) fn add(&self, series: u64, interval: Interval) {
         let mut all = write(&self.by_series);

@@ -82,6 +82,19 @@ impl Default for Index {
 }
 
 impl Index {
+    /// Makes room for so many series.
+    pub(crate) fn reserve(&mut self, n_series: u64) {
+        // Hashes do not fill all tables alike.
+        let n = usize::try_from(n_series).unwrap_or(0) / N_TABLES;
+        self.tables.iter_mut().for_each(|it| it.reserve(n + n / 16, |it| spread(it >> REF_BITS)));
+    }
+
+    /// Takes the pairs that the keys of series name, before any other is there.
+    pub(crate) fn set_pairs(&mut self, pairs: Pairs) {
+        self.postings.resize_with(pairs.end(), Postings::default);
+        self.pairs = pairs;
+    }
+
     /// Finds the key of a label set. False if a pair is not known; no series has these labels then.
     pub(crate) fn find_key(&self, labels: &Labels, key: &mut Key) -> bool {
         key.build(labels, self.generation, |name, value| self.pairs.find(name, value))

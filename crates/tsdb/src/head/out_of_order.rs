@@ -33,7 +33,7 @@ pub(crate) use compact::LateCut;
 pub(crate) use log::LateRecords;
 use log::Log;
 pub(crate) use replay::LateReplay;
-pub(crate) use table::{LateSample, LateTable};
+pub(crate) use table::{LateChunk, LateSample, LateTable};
 
 /// The folder of the log within the data directory.
 pub(crate) const WBL_FOLDER: &str = "wbl";
@@ -121,7 +121,7 @@ impl OutOfOrder {
 
     /// Says that late samples of these times are about to be there. To be called with their page locked, so
     /// that a cut sees both or neither.
-    fn widen(&self, mint: i64, maxt: i64) {
+    pub(super) fn widen(&self, mint: i64, maxt: i64) {
         self.is_used.store(true, SeqCst);
         let mut spans = lock(&self.spans);
         spans.newer = spans.newer.hull(Span { mint, maxt });

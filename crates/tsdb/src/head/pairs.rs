@@ -4,10 +4,14 @@
 //! found by its number. A pair costs 16 bytes, its value's text, and about 7 bytes in the table. Numbers
 //! stay as long as the pair is used and are given out again afterwards.
 
+mod stored;
+
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+
+pub(crate) use stored::{PairOrder, StoredPairs};
 
 /// Numbers a label pair within a head.
 pub(crate) type PairId = u32;

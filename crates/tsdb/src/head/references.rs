@@ -126,6 +126,14 @@ impl References {
         (taken < TAKEN_MAX).then_some(taken)
     }
 
+    /// True if the file says that `segments`, all there are, were written by us, and by nobody in between.
+    pub(crate) fn speak_for(directory: &dyn Directory, segments: &[u32]) -> bool {
+        let text = directory.read(&path()).unwrap_or_default();
+        let state = std::str::from_utf8(&text).ok().and_then(State::parse);
+        let last = segments.last().copied().unwrap_or(0);
+        state.is_some_and(|it| it.is_reserved && last <= it.segment)
+    }
+
     /// Forgets what the file says, so that the next start reads the log first.
     pub(crate) fn forget(directory: &dyn Directory) {
         // If it stays, the next start fails as this one did.

@@ -8,6 +8,7 @@
 //! samples into a new segment of the same log; see [`behind`].
 
 mod behind;
+mod chunks;
 mod damage;
 mod extras;
 mod histograms;
@@ -26,13 +27,13 @@ use wal::{Position, Reader, checkpoint, segment};
 
 use super::appender::OpenAppenders;
 use super::batch::Other;
+use super::checkpoint::{Doubt, Found, Loaded};
 use super::chunk_files::{ChunkFiles, Entry};
 use super::deletion::Deletions;
 use super::index::{Index, Key};
 use super::isolation::Isolation;
-use super::open::Open;
 use super::out_of_order::{LateReplay, OutOfOrder};
-use super::series::{Finished, Pages, page_of};
+use super::series::{Pages, page_of};
 use super::{Head, References, WAL_FOLDER, metadata};
 use crate::exemplars::Exemplars;
 use crate::generations::Loading;
@@ -42,6 +43,7 @@ use crate::sync::{lock, write};
 use crate::{OpenError, Options};
 use behind::open_log;
 pub(crate) use behind::{Live, load_behind};
+pub(in crate::head) use chunks::NewChunks;
 use damage::Bad;
 pub(crate) use damage::{read_records, repair};
 use extras::Extras;
@@ -72,6 +74,8 @@ pub(crate) struct Setup {
     pub(crate) min_valid: i64,
     /// Repair nothing, write nothing.
     pub(crate) read_only: bool,
+    /// May be used instead of what was logged before it.
+    pub(crate) checkpoint: Option<Found>,
 }
 
 impl Head {
@@ -105,7 +109,7 @@ impl Head {
         Ok(())
     }
 
-    fn empty(setup: &Setup, chunk_files: ChunkFiles) -> Self {
+    pub(super) fn empty(setup: &Setup, chunk_files: ChunkFiles) -> Self {
         let Options { block_range_min_ms, wal_segment_bytes, wal_compression, .. } = setup.options;
         Self {
             directory: Arc::clone(&setup.directory),
@@ -131,7 +135,7 @@ impl Head {
             mint: AtomicI64::new(i64::MAX),
             maxt: AtomicI64::new(i64::MIN),
             min_valid: AtomicI64::new(setup.min_valid),
-            truncating_below: AtomicI64::new(i64::MIN),
+            truncating_below: AtomicI64::new(setup.min_valid),
             aliases: Mutex::default(),
             exemplars: Arc::clone(&setup.exemplars),
             metadata: metadata::Known::new(setup.options.log_metadata),
@@ -140,6 +144,8 @@ impl Head {
             float_xor2: AtomicBool::new(setup.options.float_xor2),
             pool: Mutex::default(),
             open_appenders: OpenAppenders::default(),
+            committing: RwLock::default(),
+            newest_checkpoint: Mutex::default(),
         }
     }
 }
@@ -156,10 +162,54 @@ fn read_error(error: &storage::ReadError) -> OpenError {
     }
 }
 
+/// Loads the head checkpoint; `None` without one, or if there is a doubt about it: it is gone then.
+fn load_checkpoint(setup: &Setup) -> Result<Option<Loaded>, OpenError> {
+    let Some(found) = &setup.checkpoint else { return Ok(None) };
+    let start = setup.clock.monotonic();
+    match Loaded::read(setup, found) {
+        Ok(loaded) => {
+            let seconds = (setup.clock.monotonic() - start).as_secs_f64();
+            let Loaded { n_series, n_bytes, .. } = loaded;
+            let segment = found.start.segment;
+            setup.metrics.head_checkpoint.loaded.set(1.0);
+            tracing::info!(
+                segment,
+                series = n_series,
+                bytes = n_bytes,
+                seconds,
+                "head checkpoint loaded"
+            );
+            Ok(Some(loaded))
+        }
+        Err(Doubt(why)) => {
+            found
+                .discard(setup.directory.as_ref(), &why)
+                .map_err(OpenError::io("remove a head checkpoint"))?;
+            Ok(None)
+        }
+    }
+}
+
+/// Opens an empty head, and all mapped chunks, which wait for their series.
+fn load_chunks(setup: &Setup) -> Result<Loaded, OpenError> {
+    let directory = Arc::clone(&setup.directory);
+    let mut found = NewChunks::new(setup.min_valid);
+    let (chunk_files, repaired) =
+        ChunkFiles::open(directory, setup.read_only, None, |it| found.take(it))
+            .map_err(|error| read_error(&error))?;
+    let (mapped, late) = found.finish();
+    let head = Arc::new(Head::empty(setup, chunk_files));
+    let aliases = HashMap::new();
+    Ok(Loaded { head, mapped, late, aliases, repaired, n_series: 0, n_bytes: 0 })
+}
+
 struct Replay<'a> {
     head: Arc<Head>,
     loading: &'a Loading,
-    /// Chunks of `chunks_head`, by series and then in file order.
+    /// The segment that replay begins with, if a head checkpoint stands for those before it, and the bytes
+    /// of that.
+    from: Option<(u32, u64)>,
+    /// Chunks of `chunks_head`, by series and then in file order; those behind the head checkpoint.
     mapped: Vec<Entry>,
     late: LateReplay,
     aliases: HashMap<u64, u64>,
@@ -172,68 +222,59 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Loads mapped chunks, into a head that has no series yet.
+    /// Loads the head checkpoint, if there is one, or else mapped chunks into a head that has no series yet.
     fn start(
         setup: &Setup,
         loading: &'a Loading,
         replayed: &'a mut Replayed,
     ) -> Result<Self, OpenError> {
-        let mut mapped: Vec<Entry> = Vec::new();
-        let mut late = LateReplay::default();
-        let keep = |it: Entry| {
-            let is_needed = !late.take(&it) && setup.min_valid <= it.maxt && it.encoding.is_some();
-            mapped.extend(is_needed.then_some(it));
+        let from = setup.checkpoint.as_ref().map(|it| it.start);
+        let (loaded, from) = match load_checkpoint(setup)? {
+            Some(loaded) => (loaded, from),
+            None => (load_chunks(setup)?, None),
         };
-        let directory = Arc::clone(&setup.directory);
-        let (chunk_files, repaired) = ChunkFiles::open(directory, setup.read_only, keep)
-            .map_err(|error| read_error(&error))?;
+        let Loaded { head, mapped, late, aliases, repaired, n_bytes, .. } = loaded;
         if let Some(it) = repaired {
             setup.metrics.mmap_corruptions.inc();
             replayed.repairs.push(format!("{} at {}: {}", it.path.display(), it.offset, it.rule));
         }
-        mapped.sort_by_key(|it| it.series);
         let last_ref = mapped.last().map_or(0, |it| it.series);
-        let head = Arc::new(Head::empty(setup, chunk_files));
-        let min_valid = setup.min_valid;
         let workers = Workers::start(&head).map_err(OpenError::io("start replaying"))?;
-        let (aliases, extras, key) = (HashMap::new(), Extras::default(), Key::default());
-        Ok(Self {
+        let mut replay = Self {
             head,
             loading,
+            from: from.map(|it| (it.segment, n_bytes)),
             mapped,
             late,
             aliases,
-            last_ref,
-            min_valid,
+            last_ref: from.map_or(last_ref, |it| last_ref.max(it.last_ref)),
+            min_valid: setup.min_valid,
             workers,
-            extras,
-            key,
+            extras: Extras::default(),
+            key: Key::default(),
             replayed,
-        })
+        };
+        if from.is_some() {
+            replay.attach_newer();
+        }
+        Ok(replay)
     }
 
-    /// Replays the newest checkpoint and the segments behind it; those from `live` on are left out.
+    /// Replays the newest checkpoint of the log and the segments behind it, or those that the head checkpoint
+    /// does not stand for. Segments from `live` on are left out.
     fn files(&mut self, live: Option<u32>, read_only: bool) -> Result<(), OpenError> {
         let folder = Path::new(WAL_FOLDER);
         let directory = Arc::clone(&self.head.directory);
-        let mut first = 0;
-        if let Some(found) = checkpoint::last(directory.as_ref(), folder)
-            .map_err(OpenError::io("find checkpoint"))?
-        {
-            let mut reader = checkpoint::open(Arc::clone(&directory), &found)
-                .map_err(OpenError::io("open checkpoint"))?;
-            if let Some(bad) = self.records(&mut reader)? {
-                // All series of the log may hang on it, so nothing is thrown away here.
-                let path = segment::path(&found.folder, bad.segment);
-                let reason = format!("corruption at {}: {}", bad.offset, bad.rule);
-                return Err(OpenError::Corrupt { path: directory.root().join(path), reason });
-            }
-            first = found.index + 1;
-        }
+        let first = match self.from {
+            Some((segment, _)) => segment,
+            None => self.folded()?,
+        };
         let numbers = segment::list(directory.as_ref(), folder)
             .map_err(OpenError::io("list WAL segments"))?;
         let old = numbers.iter().copied().take_while(|n| live.is_none_or(|live| *n < live));
-        let Some(last) = old.last().filter(|last| first <= *last) else {
+        let old: Vec<u32> = old.collect();
+        self.note_behind(first, &old);
+        let Some(last) = old.last().copied().filter(|last| first <= *last) else {
             return Ok(());
         };
         self.loading.begin(first, last);
@@ -251,6 +292,37 @@ impl<'a> Replay<'a> {
             drop(reader);
             from = repair(directory.as_ref(), folder, &bad, read_only, self.replayed)?;
         }
+    }
+
+    /// Tells the head how much of the log is replayed.
+    fn note_behind(&self, first: u32, segments: &[u32]) {
+        let size = |n: &u32| {
+            let path = segment::path(Path::new(WAL_FOLDER), *n);
+            self.head.directory.size(&path).unwrap_or(0)
+        };
+        let behind = match self.from {
+            Some(_) => segments.iter().filter(|n| first <= **n).map(size).sum(),
+            None => self.head.wal_bytes(),
+        };
+        self.head.note_loaded(self.from, behind);
+    }
+
+    /// Replays the newest checkpoint of the log; returns the number of the first segment behind it.
+    fn folded(&mut self) -> Result<u32, OpenError> {
+        let folder = Path::new(WAL_FOLDER);
+        let directory = Arc::clone(&self.head.directory);
+        let found = checkpoint::last(directory.as_ref(), folder)
+            .map_err(OpenError::io("find checkpoint"))?;
+        let Some(found) = found else { return Ok(0) };
+        let mut reader = checkpoint::open(Arc::clone(&directory), &found)
+            .map_err(OpenError::io("open checkpoint"))?;
+        if let Some(bad) = self.records(&mut reader)? {
+            // All series of the log may hang on it, so nothing is thrown away here.
+            let path = segment::path(&found.folder, bad.segment);
+            let reason = format!("corruption at {}: {}", bad.offset, bad.rule);
+            return Err(OpenError::Corrupt { path: directory.root().join(path), reason });
+        }
+        Ok(found.index + 1)
     }
 
     /// Replays the log of out-of-order samples.
@@ -328,42 +400,6 @@ impl<'a> Replay<'a> {
             }
         };
         Some(target)
-    }
-
-    /// Gives the mapped chunks logged under one reference to a series. A series that was dropped and came
-    /// back may have chunks under two references, and under the older one later chunks than under the
-    /// younger: they are put in the order of time. A chunk that overlaps others is left out, for the log
-    /// has its samples too.
-    fn attach(&mut self, series: u64, target: u64) {
-        let start = self.mapped.partition_point(|it| it.series < series);
-        let n = self.mapped[start..].iter().take_while(|it| it.series == series).count();
-        if n == 0 {
-            return;
-        }
-        if series != target {
-            self.workers.wait();
-        }
-        let page = self.head.pages.make(page_of(target));
-        let mut page = lock(&page);
-        let Some(record) = page.get(target) else { return };
-        let until = record.open.as_ref().map_or(i64::MAX, Open::first_t);
-        let mut all: Vec<(i64, Finished)> = Vec::new();
-        for it in page.finished(record) {
-            all.extend(self.head.chunk_files.mint(it.at).ok().map(|mint| (mint, it)));
-        }
-        let added = self.mapped[start..start + n].iter().filter(|it| it.maxt < until);
-        all.extend(added.map(|it| (it.mint, Finished { at: it.at, maxt: it.maxt })));
-        all.sort_by_key(|(mint, _)| *mint);
-        let mut last = i64::MIN;
-        all.retain(|(mint, it)| {
-            let is_behind = last < *mint;
-            last = if is_behind { it.maxt } else { last };
-            is_behind
-        });
-        if let (Some((mint, _)), Some((_, newest))) = (all.first(), all.last()) {
-            self.head.widen(*mint, newest.maxt);
-        }
-        page.set_finished(target, all.iter().map(|(_, it)| *it));
     }
 
     fn sample(&mut self, mut it: RefSample) {
@@ -456,15 +492,5 @@ impl<'a> Replay<'a> {
         head.metrics.wal_corruptions.add(replayed.n_wal_corruptions);
         *lock(&head.aliases) = aliases;
         (head, done.late.unwrap_or_default())
-    }
-
-    /// Counts series that have mapped chunks but no labels: their record was lost.
-    fn count_unknown(&self) -> u64 {
-        let is_known = |series: u64| {
-            let page = self.head.pages.find(page_of(series));
-            self.aliases.contains_key(&series) || page.is_some_and(|page| lock(&page).has(series))
-        };
-        let series = self.mapped.chunk_by(|a, b| a.series == b.series).map(|it| it[0].series);
-        series.filter(|it| !is_known(*it)).count() as u64
     }
 }

@@ -5,6 +5,8 @@
 //! series has no allocation of its own but the buffer of its open chunk. One lock guards a page; a scrape
 //! touches its page or two, and takes the lock once for a run of samples.
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -13,6 +15,7 @@ use super::index::key_len;
 use super::open::Open;
 use super::out_of_order::LateTable;
 use crate::sync::{lock, read, write};
+pub(crate) use stored::Present;
 
 /// References on a page.
 pub(crate) const PAGE_REFS: u64 = 1024;
@@ -137,6 +140,11 @@ impl Page {
     /// Counts the series whose open chunk holds histograms, and the buckets of those.
     pub(crate) fn n_histograms(&self) -> (usize, usize) {
         self.histograms
+    }
+
+    /// The newest time of all series, or a later one; `None` without samples.
+    pub(crate) fn maxt(&self) -> Option<i64> {
+        self.maxt
     }
 
     /// Says that a series here has a sample at `t`.
@@ -335,6 +343,11 @@ impl Pages {
     /// Finds a page by its number.
     pub(crate) fn find(&self, page: u64) -> Option<Arc<Mutex<Page>>> {
         read(&self.0).get(&page).cloned()
+    }
+
+    /// Adds a page; false if it is there.
+    pub(crate) fn add(&self, number: u64, page: Page) -> bool {
+        write(&self.0).insert(number, Arc::new(Mutex::new(page))).is_none()
     }
 
     /// Finds a page, or makes it.

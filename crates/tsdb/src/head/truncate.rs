@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use wal::{checkpoint, segment};
+use wal::checkpoint::CheckpointError;
+use wal::{ReadError, checkpoint, segment};
 
 use super::index::pairs_of;
 use super::pairs::PairId;
@@ -109,6 +110,9 @@ impl Head {
         };
         if let Err(error) = checkpoint::create(&request) {
             self.metrics.checkpoints_failed.inc();
+            if matches!(error, CheckpointError::Read(ReadError::Corrupt { .. })) {
+                self.bar_checkpoints();
+            }
             return tracing::error!(%error, "creating a checkpoint failed");
         }
         self.metrics.wal_truncations.inc();
@@ -119,6 +123,7 @@ impl Head {
             self.metrics.wal_truncations_failed.inc();
             tracing::error!(%error, "removing old WAL segments failed");
         }
+        self.outlive_checkpoint(last);
         self.metrics.checkpoint_deletions.inc();
         if let Err(error) = checkpoint::remove_before(self.directory.as_ref(), folder, last) {
             self.metrics.checkpoint_deletions_failed.inc();

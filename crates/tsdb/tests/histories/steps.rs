@@ -116,6 +116,8 @@ pub(crate) struct Setting {
     pub(crate) disk: u64,
     pub(crate) compression: wal::Compression,
     pub(crate) retention_ms: i64,
+    /// 0 writes no head checkpoints.
+    pub(crate) head_checkpoint_bytes: u64,
 }
 
 /// A whole history.
@@ -130,10 +132,12 @@ impl History {
         let mut random = Random::new(seed);
         let compressions =
             [wal::Compression::None, wal::Compression::Snappy, wal::Compression::Zstd];
+        let disk = random.number();
         let setting = Setting {
-            disk: random.number(),
+            disk,
             compression: compressions[random.below(3)],
             retention_ms: if random.percent(20) { 4 * RANGE } else { 0 },
+            head_checkpoint_bytes: [0, 1, 1, 5000][usize::try_from(disk % 4).expect("small")],
         };
         let n = 10 + random.below(70);
         let steps = (0..n).map(|_| step(&mut random)).collect();

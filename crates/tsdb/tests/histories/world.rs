@@ -43,6 +43,7 @@ impl World {
             block_range_max_ms: 9 * RANGE,
             wal_segment_bytes: 96 << 10,
             wal_compression: setting.compression,
+            head_checkpoint_bytes: setting.head_checkpoint_bytes,
             ..Options::default()
         };
         let disk = CrashingDirectory::new(setting.disk);

@@ -16,7 +16,7 @@ fn xor() -> Vec<u8> {
 fn load(directory: &Arc<dyn Directory>) -> (ChunkFiles, Vec<Entry>, Option<Repaired>) {
     let mut entries = Vec::new();
     let (files, repaired) =
-        ChunkFiles::open(Arc::clone(directory), false, |it| entries.push(it)).expect("opens");
+        ChunkFiles::open(Arc::clone(directory), false, None, |it| entries.push(it)).expect("opens");
     (files, entries, repaired)
 }
 

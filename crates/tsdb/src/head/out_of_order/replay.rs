@@ -60,6 +60,19 @@ impl LateReplay {
         page.late.make(target).mapped.extend(chunks);
     }
 
+    /// Gives the chunks of series that are there to them, unless they have them.
+    pub(crate) fn attach_known(&mut self, head: &Head) {
+        self.chunks.retain(|series, chunks| {
+            let added = on_page(head, *series, |page| {
+                for it in chunks {
+                    head.out_of_order.widen(it.mint, it.maxt);
+                    page.late.add_mapped(*series, *it);
+                }
+            });
+            added.is_none()
+        });
+    }
+
     /// Replays the log, after the one of all samples. `aliases` are references that stand for others.
     ///
     /// # Errors

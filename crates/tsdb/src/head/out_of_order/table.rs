@@ -95,6 +95,24 @@ impl LateTable {
         self.0.get_mut(&series)
     }
 
+    /// The chunks of a series.
+    pub(crate) fn mapped(&self, series: u64) -> &[LateChunk] {
+        self.get(series).map_or(&[], |it| &it.mapped)
+    }
+
+    /// Times of the first and the last sample of each chunk.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.0.values().flat_map(|it| &it.mapped).map(|it| (it.mint, it.maxt))
+    }
+
+    /// Adds a chunk to a series, unless it has it.
+    pub(crate) fn add_mapped(&mut self, series: u64, chunk: LateChunk) {
+        let mapped = &mut self.make(series).mapped;
+        if mapped.iter().all(|it| it.at != chunk.at) {
+            mapped.push(chunk);
+        }
+    }
+
     /// What a series has, or room for it.
     pub(super) fn make(&mut self, series: u64) -> &mut LateSeries {
         self.0.entry(series).or_default()
