@@ -62,6 +62,12 @@ pub(crate) trait Operator: Send + Sync {
     /// Fills `out`, whatever it held, with series `at`.
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError>;
 
+    /// True if filling a column adds no note and fails for nothing but want of time or memory, so that a
+    /// consumer may leave series out. The others are asked for even if their points are not needed.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+
     /// Roughly the work to fill one column, in steps or samples.
     fn weight(&self) -> usize {
         self.steps() + 64

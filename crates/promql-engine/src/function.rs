@@ -52,6 +52,21 @@ pub(crate) enum RangeFunction {
 }
 
 impl RangeFunction {
+    /// True if there is never anything to say about a window.
+    pub(crate) fn is_quiet(self) -> bool {
+        matches!(
+            self,
+            Self::Changes
+                | Self::Resets
+                | Self::Count
+                | Self::Present
+                | Self::First
+                | Self::Last
+                | Self::TsOfFirst
+                | Self::TsOfLast
+        )
+    }
+
     /// Finds a function by its name in PromQL.
     ///
     /// # Panics

@@ -78,7 +78,10 @@ fn kill_in_a_loop(
         });
         let first = after.values().filter_map(|it| it.range(started..).next()).map(|it| *it.0);
         let first = first.min().expect("waited for") - started;
-        assert!(first <= FIRST_SCRAPE_MS_MAX, "round {round}: the first scrape came after {first} ms");
+        assert!(
+            first <= FIRST_SCRAPE_MS_MAX,
+            "round {round}: the first scrape came after {first} ms"
+        );
         starts.push(first);
         check_kept(&before, &after, round);
         check_whole(server.port, &before);

@@ -87,6 +87,10 @@ impl Operator for MapOp {
     fn weight(&self) -> usize {
         self.op.weight() + self.steps()
     }
+
+    fn is_quiet(&self) -> bool {
+        self.op.is_quiet()
+    }
 }
 
 #[inline]
@@ -172,6 +176,10 @@ impl Operator for FloatsOnly {
     fn weight(&self) -> usize {
         self.0.weight()
     }
+
+    fn is_quiet(&self) -> bool {
+        self.0.is_quiet()
+    }
 }
 
 /// `sort` and `sort_desc` of an instant evaluation: by value, NaN last in both.
@@ -245,5 +253,9 @@ impl Operator for Relabelled {
 
     fn weight(&self) -> usize {
         self.op.weight()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.op.is_quiet()
     }
 }

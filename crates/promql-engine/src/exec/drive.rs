@@ -76,6 +76,52 @@ pub(crate) fn materialize(
     Ok(Materialized { steps: op.steps(), series: Rows::Of(op), columns, charge })
 }
 
+/// Evaluates series of `op` that nobody needs, for what there is to say about them.
+///
+/// # Errors
+/// What their evaluation fails with.
+pub(crate) fn hear(
+    context: &Context,
+    op: &dyn Operator,
+    is_unneeded: impl Fn(usize) -> bool,
+) -> Result<(), QueryError> {
+    if op.is_quiet() {
+        return Ok(());
+    }
+    let series: Vec<usize> = (0..op.len()).filter(|at| is_unneeded(*at)).collect();
+    let mut charge = context.charge();
+    charge.add_room::<usize>(series.len())?;
+    for_each(context, &Part { op, series }, &mut |_, _| Ok(()))
+}
+
+/// Some series of an operator.
+struct Part<'o> {
+    op: &'o dyn Operator,
+    series: Vec<usize>,
+}
+
+impl Operator for Part<'_> {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn steps(&self) -> usize {
+        self.op.steps()
+    }
+
+    fn series(&self, at: usize) -> Series {
+        self.op.series(self.series[at])
+    }
+
+    fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
+        self.op.eval(self.series[at], worker, out)
+    }
+
+    fn weight(&self) -> usize {
+        self.op.weight()
+    }
+}
+
 fn run_alone(context: &Context, op: &dyn Operator, sink: &mut Sink<'_>) -> Result<(), QueryError> {
     let mut worker = Worker::new(context);
     worker.with_column(op.steps(), |worker, column| {
@@ -262,6 +308,10 @@ impl Operator for Materialized {
         out.copy_from(&self.columns[at]);
         Ok(())
     }
+
+    fn is_quiet(&self) -> bool {
+        true
+    }
 }
 
 /// Shared by all places of a query that need the same.
@@ -280,5 +330,9 @@ impl Operator for std::sync::Arc<Materialized> {
 
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         self.as_ref().eval(at, worker, out)
+    }
+
+    fn is_quiet(&self) -> bool {
+        true
     }
 }

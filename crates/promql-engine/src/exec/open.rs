@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exec::binary::{elements::Side, matching, sets, with_scalar};
 use crate::exec::call::{self, Map, MapOp};
 use crate::exec::classic::{Ask, Classic};
-use crate::exec::drive::{Materialized, materialize};
+use crate::exec::drive::{Materialized, hear, materialize};
 use crate::exec::merge::{Overlap, unique};
 use crate::exec::range::{OverOp, RangeSource, SelectSource, SmoothedSelect, SubquerySource};
 use crate::exec::scalar::{ScalarSeries, Scalars, times};
@@ -63,18 +63,20 @@ impl<'q> Opener<'q> {
             Op::SelectTime(select) => self
                 .select(select, plan, Answer::Time)
                 .and_then(|op| self.unnamed(op, Map::Plain(|v| v))),
-            Op::SelectStart(_) if !self.context.start_timestamps => Ok(Box::new(
-                Materialized::new(grid.len, Vec::new(), Vec::new(), self.context.charge()),
-            )),
+            Op::SelectStart(_) if !self.context.start_timestamps => {
+                Ok(Box::new(self.nothing(grid)))
+            }
             Op::SelectStart(select) => self
                 .select(select, plan, Answer::Start)
                 .and_then(|op| self.unnamed(op, Map::Plain(|v| v))),
             Op::Once(operand) => self.once(operand, grid),
+            Op::Same(operand) => self.open(operand),
             Op::Negate(operand) => self.unnamed(self.open(operand)?, Map::Negate),
             Op::Binary(binary) => self.binary(binary, plan),
             Op::Aggregate(it) => self.aggregate(it, plan),
             Op::Over(over) if over.function.keeps_name() => Ok(Box::new(self.over(over, grid)?)),
             Op::Over(over) => self.unique(Box::new(self.over(over, grid)?), Overlap::Nothing),
+            Op::Refused(error) => Err(error.clone()),
             Op::Info(it) => self.info(it, plan),
             Op::Call(call) => self.call(call, plan),
             Op::Number(_) | Op::Text(_) | Op::Samples(_) => {
@@ -96,6 +98,7 @@ impl<'q> Opener<'q> {
         Ok(match &plan.op {
             Op::Number(v) => Scalars::Constant(*v),
             Op::Once(operand) => Scalars::Constant(self.scalars(operand)?.first()),
+            Op::Same(operand) => self.scalars(operand)?,
             Op::Negate(operand) => self.scalars(operand)?.map(|v| -v),
             Op::Binary(it) => {
                 let (left, right) = (self.scalars(&it.left)?, self.scalars(&it.right)?);
@@ -176,6 +179,11 @@ impl<'q> Opener<'q> {
         Ok(Box::new(InstantSelect::new(self.find(select)?, plan.grid, select, answer)))
     }
 
+    /// A vector without elements.
+    fn nothing(&self, grid: Grid) -> Materialized {
+        Materialized::new(grid.len, Vec::new(), Vec::new(), self.context.charge())
+    }
+
     /// Applies a function to each float and drops the name.
     fn unnamed(&self, op: Box<dyn Operator>, map: Map) -> Result<Box<dyn Operator>, QueryError> {
         let delayed_names = self.context.delayed_names;
@@ -210,7 +218,7 @@ impl<'q> Opener<'q> {
             (scalars, self.open(vector)?)
         } else {
             let vector = self.open(vector)?;
-            (self.scalars(scalar)?, vector)
+            (self.after(vector.as_ref(), self.scalars(scalar))?, vector)
         };
         let op = with_scalar::WithScalar {
             op: it.op,
@@ -226,8 +234,18 @@ impl<'q> Opener<'q> {
         if drops_name { self.unique(op, Overlap::NoStep) } else { Ok(op) }
     }
 
+    /// What was opened after `op`. If that failed, then only if evaluating `op` does not fail: operands are
+    /// evaluated one after the other.
+    fn after<T>(&self, op: &dyn Operator, opened: Result<T, QueryError>) -> Result<T, QueryError> {
+        if opened.is_err() {
+            hear(self.context, op, |_| true)?;
+        }
+        opened
+    }
+
     fn vectors(&self, it: &Binary, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
-        let (left, right) = (self.open(&it.left)?, self.open(&it.right)?);
+        let left = self.open(&it.left)?;
+        let right = self.after(left.as_ref(), self.open(&it.right))?;
         let matching = it.matching.as_ref().expect("vectors are joined by a matching");
         if it.op.is_set() {
             return sets::open(self.context, it.op, left, right, matching);
@@ -257,6 +275,9 @@ impl<'q> Opener<'q> {
         let param = |of: fn(&Self, &Plan) -> Result<Scalars, QueryError>| {
             of(self, it.param.as_ref().expect("the parser has checked that there is a parameter"))
         };
+        if it.op == AggregateOp::CountValues {
+            return self.count_values(it);
+        }
         let op = self.open(&it.operand)?;
         match it.op {
             AggregateOp::Quantile => {
@@ -279,7 +300,6 @@ impl<'q> Opener<'q> {
                 let place = it.param.as_ref().map_or(plan.place, |it| it.place);
                 topk::limit_ratio(context, op, &ratio, place)
             }
-            AggregateOp::CountValues => self.count_values(it, op),
             _ => {
                 let groups = groups(op.as_ref())?;
                 aggregate::fold(context, it.op, op.as_ref(), groups, it.operand.place)
@@ -287,11 +307,7 @@ impl<'q> Opener<'q> {
         }
     }
 
-    fn count_values(
-        &self,
-        it: &Aggregate,
-        op: Box<dyn Operator>,
-    ) -> Result<Materialized, QueryError> {
+    fn count_values(&self, it: &Aggregate) -> Result<Materialized, QueryError> {
         let label = match it.param.as_ref().map(|it| &it.op) {
             Some(Op::Text(label)) => label,
             _ => unreachable!("the parser has checked that the parameter is a text"),
@@ -304,6 +320,7 @@ impl<'q> Opener<'q> {
             grouping.labels.push(label.clone());
             grouping.labels.sort_unstable();
         }
+        let op = self.open(&it.operand)?;
         topk::count_values(self.context, op, label, |op| group::group(op, &grouping, self.context))
     }
 
@@ -328,11 +345,12 @@ impl<'q> Opener<'q> {
     fn info(&self, it: &Info, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
         let base = materialize(self.context, self.open(&it.operand)?)?;
         let conditions = info::Conditions::new(&it.select.matchers);
-        let select = match conditions.matchers(&base) {
-            Some(matchers) => Select { matchers, ..it.select.clone() },
-            None => return Ok(Box::new(base)),
+        let select =
+            conditions.matchers(&base).map(|matchers| Select { matchers, ..it.select.clone() });
+        let kept = |answer| match &select {
+            Some(select) => materialize(self.context, self.select(select, plan, answer)?),
+            None => Ok(self.nothing(plan.grid)),
         };
-        let kept = |answer| materialize(self.context, self.select(&select, plan, answer)?);
         let series = info::InfoSeries { values: kept(Answer::Value)?, times: kept(Answer::Time)? };
         Ok(Box::new(info::join(self.context, &base, &series, &conditions)?))
     }
@@ -374,8 +392,8 @@ impl<'q> Opener<'q> {
             }
             // Only samples have start times.
             "start_timestamp" => {
-                let nothing = self.context.charge();
-                Ok(Box::new(Materialized::new(plan.grid.len, Vec::new(), Vec::new(), nothing)))
+                hear(self.context, self.open(&it.args[0])?.as_ref(), |_| true)?;
+                Ok(Box::new(self.nothing(plan.grid)))
             }
             _ => match native::get(name) {
                 Some(f) => self.unnamed(self.open(&it.args[0])?, Map::Histograms(f)),
@@ -418,7 +436,6 @@ impl<'q> Opener<'q> {
     }
 
     fn relabel(&self, it: &Call) -> Result<Box<dyn Operator>, QueryError> {
-        let op = self.open(&it.args[0])?;
         let mut texts = texts(&it.args[1..]);
         let rewrite = if it.function == "label_replace" {
             let texts: [String; 4] = texts.try_into().expect("label_replace has four texts");
@@ -429,6 +446,7 @@ impl<'q> Opener<'q> {
                 texts.try_into().expect("label_join has two texts first");
             Rewrite::join(target, separator, sources)?
         };
+        let op = self.open(&it.args[0])?;
         let mut charge = self.context.charge();
         let mut series = Vec::new();
         for at in 0..op.len() {
@@ -506,5 +524,9 @@ impl Operator for Repeated {
             }
             Ok(())
         })
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.op.is_quiet()
     }
 }

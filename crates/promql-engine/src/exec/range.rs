@@ -65,6 +65,13 @@ impl RangeSource {
         }
     }
 
+    fn is_quiet(&self) -> bool {
+        match self {
+            Self::Select(_) => true,
+            Self::Subquery(it) => it.op.is_quiet(),
+        }
+    }
+
     /// The metric name of series `at`, or `""`.
     fn metric_name(&self, at: usize) -> String {
         match self {
@@ -242,7 +249,7 @@ impl OverOp {
     fn note_found(&self, name: &str, found: Found, context: &Context) {
         use RangeFunction as F;
         let place = match self.function {
-            F::Irate | F::Idelta | F::Quantile => self.args_place,
+            F::Quantile => self.args_place,
             _ => self.place,
         };
         if found.overlaps != 0 {
@@ -333,6 +340,10 @@ impl Operator for OverOp {
     fn weight(&self) -> usize {
         self.steps() + 64 + self.source.weight()
     }
+
+    fn is_quiet(&self) -> bool {
+        self.wide.is_none() && self.function.is_quiet() && self.source.is_quiet()
+    }
 }
 
 /// Notes what was found about the histograms of a metric.
@@ -410,6 +421,7 @@ impl Operator for SmoothedSelect {
             let mut found = Found::default();
             self.slide.each(samples, worker, |window| {
                 let t = self.shift.apply(self.grid.t(window.step));
+                let Some(window) = extended::around(&window, t) else { return };
                 if window.is_mixed() {
                     found.add(Finding::Mixed);
                 } else if !window.histogram_t.is_empty() {

@@ -166,4 +166,8 @@ impl Operator for FinalNames {
     fn weight(&self) -> usize {
         self.0.weight()
     }
+
+    fn is_quiet(&self) -> bool {
+        self.0.is_quiet()
+    }
 }

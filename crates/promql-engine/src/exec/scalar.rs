@@ -113,6 +113,10 @@ impl Operator for ScalarSeries {
         }
         Ok(())
     }
+
+    fn is_quiet(&self) -> bool {
+        true
+    }
 }
 
 /// Times of all steps, in seconds.

@@ -138,6 +138,10 @@ impl Operator for InstantSelect {
             Ok(())
         })
     }
+
+    fn is_quiet(&self) -> bool {
+        true
+    }
 }
 
 /// Walks ascending times.

@@ -9,7 +9,7 @@ use promql::ast::AggregateOp;
 use crate::account::Charge;
 use crate::annotation::{Place, g};
 use crate::context::Context;
-use crate::exec::drive::{Materialized, for_each, materialize};
+use crate::exec::drive::{Materialized, for_each, hear, materialize};
 use crate::exec::group::{Groups, index, series_bytes};
 use crate::exec::scalar::Scalars;
 use crate::exec::{Operator, Series, check_at};
@@ -28,7 +28,7 @@ pub(crate) fn top(
     place: Place,
 ) -> Result<Materialized, QueryError> {
     let steps = op.steps();
-    let Some(limits) = limits(k, steps)? else { return none(context, steps) };
+    let Some(limits) = judged(context, op, limits(k, steps))? else { return none(context, steps) };
     let mut charge = context.charge();
     let n = groups.series.len().saturating_mul(steps);
     charge.add((n as u64).saturating_mul(size_of::<BinaryHeap<Entry>>() as u64), 0)?;
@@ -130,6 +130,19 @@ fn collect(
     Ok(Materialized::new(steps, series, columns, charge))
 }
 
+/// Passes on what is said about a parameter. If that ends the aggregation, then not before all that there is
+/// to say about its operand.
+fn judged<T>(
+    context: &Context,
+    op: &dyn Operator,
+    param: Result<Option<T>, QueryError>,
+) -> Result<Option<T>, QueryError> {
+    if !matches!(param, Ok(Some(_))) {
+        hear(context, op, |_| true)?;
+    }
+    param
+}
+
 fn none(context: &Context, steps: usize) -> Result<Materialized, QueryError> {
     Ok(Materialized::new(steps, Vec::new(), Vec::new(), context.charge()))
 }
@@ -191,7 +204,8 @@ pub(crate) fn limit(
     k: &Scalars,
 ) -> Result<Materialized, QueryError> {
     let steps = op.steps();
-    let Some(limits) = limits(k, steps)? else { return none(context, steps) };
+    let limits = judged(context, op.as_ref(), limits(k, steps))?;
+    let Some(limits) = limits else { return none(context, steps) };
     let mut charge = context.charge();
     let n = groups.series.len().saturating_mul(steps);
     charge.add((n as u64).saturating_mul(size_of::<usize>() as u64), 0)?;
@@ -206,6 +220,17 @@ pub(crate) fn limit(
     Ok(Materialized::new(steps, series, columns, charge))
 }
 
+/// `None` if all ratios are zero.
+fn any_ratio(ratio: &Scalars, steps: usize) -> Result<Option<()>, QueryError> {
+    if ratio.values(steps).all(|ratio| ratio == 0.0) {
+        return Ok(None);
+    }
+    if ratio.values(steps).any(f64::is_nan) {
+        return Err(QueryError::Exec("Ratio value is NaN".into()));
+    }
+    Ok(Some(()))
+}
+
 /// Keeps the share of all elements that `ratio` says, chosen by the hash of their labels.
 pub(crate) fn limit_ratio(
     context: &Context,
@@ -214,13 +239,12 @@ pub(crate) fn limit_ratio(
     place: Place,
 ) -> Result<Materialized, QueryError> {
     let steps = op.steps();
-    if ratio.values(steps).all(|ratio| ratio == 0.0) {
+    if judged(context, op.as_ref(), any_ratio(ratio, steps))?.is_none() {
         return none(context, steps);
     }
-    if ratio.values(steps).any(f64::is_nan) {
-        return Err(QueryError::Exec("Ratio value is NaN".into()));
-    }
-    for ratio in ratio.values(steps).filter(|ratio| 1.0 < ratio.abs()) {
+    let smallest = ratio.values(steps).fold(0.0, f64::min);
+    let largest = ratio.values(steps).fold(0.0, f64::max);
+    for ratio in [smallest, largest].into_iter().filter(|ratio| 1.0 < ratio.abs()) {
         let text = format!(
             "ratio value should be between -1 and 1, got {}, capping to {}",
             g(ratio),

@@ -38,6 +38,17 @@ impl Wide {
         Self { slide: slide_wide, smoothed, range_ms: slide.range_ms, after_ms }
     }
 
+    /// The part of a widened window that its borders need: from the newest sample at or before the left one to
+    /// the first sample behind the right one. `None` if nothing lies in the window.
+    pub(super) fn used<'s>(&self, window: &Window<'s>) -> Option<Window<'s>> {
+        let end = window.end.saturating_sub(self.after_ms);
+        let start = end.saturating_sub(self.range_ms);
+        if window.last_t() <= start || end < window.first_t() {
+            return None;
+        }
+        Some(narrowed(window, start, end))
+    }
+
     /// Where the samples at `t` lie to a window's borders. `None` if nothing lies in the window.
     pub(super) fn cuts(&self, window: &Window<'_>, t: &[i64]) -> Option<Cuts> {
         let end = window.end.saturating_sub(self.after_ms);
@@ -141,6 +152,7 @@ pub(crate) fn fill(
     let rate = function == RangeFunction::Rate;
     let mut found = Found::default();
     wide.slide.each(samples, worker, |window| {
+        let Some(window) = wide.used(&window) else { return };
         if window.is_mixed() {
             found.add(Finding::Mixed);
         } else if !window.histogram_t.is_empty() {
@@ -186,6 +198,39 @@ pub(crate) fn clip(wide: &Wide, window: &Window<'_>, out: &mut Samples) {
         out.push(*t, *v);
     }
     out.push(borders.end, borders.right);
+}
+
+/// The newest sample of a window up to `middle` and the first one behind it, unless one lies there. `None` if
+/// there is none up to it.
+pub(crate) fn around<'s>(window: &Window<'s>, middle: i64) -> Option<Window<'s>> {
+    if middle < window.first_t() {
+        return None;
+    }
+    let found = narrowed(window, middle, middle);
+    Some(if found.first_t() == middle { narrowed(&found, middle, middle - 1) } else { found })
+}
+
+/// The part of a window from the newest sample up to `start` to the first one behind `end`, as far as there
+/// are such.
+fn narrowed<'s>(window: &Window<'s>, start: i64, end: i64) -> Window<'s> {
+    let both = [window.t, window.histogram_t];
+    let upto = |t: &[i64], border: i64| t.partition_point(|it| *it <= border);
+    let first = both.iter().filter_map(|t| t[..upto(t, start)].last()).max();
+    let last = both.iter().filter_map(|t| t.get(upto(t, end))).min();
+    let part = |t: &[i64]| {
+        let from = first.map_or(0, |first| t.partition_point(|it| it < first));
+        from..last.map_or(t.len(), |last| upto(t, *last))
+    };
+    let (floats, histograms) = (part(window.t), part(window.histogram_t));
+    Window {
+        t: &window.t[floats.clone()],
+        v: &window.v[floats.clone()],
+        histogram_t: &window.histogram_t[histograms.clone()],
+        histograms: &window.histograms[histograms.clone()],
+        first: window.first + floats.start,
+        first_histogram: window.first_histogram + histograms.start,
+        ..*window
+    }
 }
 
 /// The value at the middle of a window: of a sample there, or between the two around it, or of the last

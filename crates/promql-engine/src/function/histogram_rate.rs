@@ -91,7 +91,7 @@ impl Rate<'_> {
             ..FloatHistogram::default()
         };
         // What was before a reset does not count, nor does its layout.
-        let replaced = counter && self.is_reset(1);
+        let replaced = counter && self.is_reset(&histograms[0], 1);
         let first = if replaced { &empty } else { &histograms[0] };
         let middle = if counter { &histograms[1..histograms.len() - 1] } else { &[] };
         if counter {
@@ -107,21 +107,22 @@ impl Rate<'_> {
         rise.reduce_to(used().map(|it| it.schema).min()?);
         found.add_sum(rise.subtract(first).ok()?, Operation::Subtraction);
         if counter {
-            // The first one is a reset to nothing already if it was replaced.
-            for at in 1 + usize::from(replaced)..histograms.len() {
-                if self.is_reset(at) {
-                    let added = rise.add(&histograms[at - 1]).ok()?;
-                    found.add_sum(added, Operation::Addition);
+            let mut before = first;
+            for (at, now) in histograms.iter().enumerate().skip(1) {
+                if self.is_reset(before, at) {
+                    found.add_sum(rise.add(before).ok()?, Operation::Addition);
                 }
+                before = now;
             }
         }
         rise.hint = CounterResetHint::Gauge;
         Some(rise)
     }
 
-    fn is_reset(&self, at: usize) -> bool {
+    /// True if counting began anew between `before` and histogram `at`.
+    fn is_reset(&self, before: &FloatHistogram, at: usize) -> bool {
         starts::is_reset(self.times(at - 1), self.times(at))
-            || is_reset(&self.window.histograms[at - 1], &self.window.histograms[at])
+            || is_reset(before, &self.window.histograms[at])
     }
 
     fn start(&self, at: usize) -> i64 {

@@ -58,6 +58,9 @@ fn fill_with_starts(
     found: &mut Found,
 ) -> Result<(), QueryError> {
     slide.each(samples, worker, |window| {
+        if window.is_mixed() {
+            return;
+        }
         let Window { t, v, first, end, step, .. } = window;
         let (Some(first_v), Some(last_v)) = (v.first(), v.last()) else { return };
         let times = |at: usize| (samples.start(first + at), t[at]);

@@ -21,10 +21,10 @@ pub(crate) fn fill_linear(
 ) -> Result<Found, QueryError> {
     let mut found = Found::default();
     slide.each(samples, worker, |window| {
+        found.add_if(window.is_mixed(), Finding::Mixed);
         if window.v.len() < 2 {
             return;
         }
-        found.add_if(window.is_mixed(), Finding::Mixed);
         let value = match ahead {
             Some(ahead) if function == RangeFunction::PredictLinear => {
                 let (slope, intercept) = regression(window.t, window.v, slide.grid.t(window.step));
@@ -77,20 +77,26 @@ pub(crate) fn fill_smoothing(
         for (name, sign, factor) in [("smoothing", "sf", smoothing), ("trend", "tf", trend)] {
             if !(0.0 < factor && factor < 1.0) {
                 wrong.get_or_insert_with(|| {
-                    format!("invalid {name} factor. Expected: 0 < {sign} < 1, got: {factor:.6}")
+                    let got = six_decimals(factor);
+                    format!("invalid {name} factor. Expected: 0 < {sign} < 1, got: {got}")
                 });
             }
         }
+        found.add_if(window.is_mixed(), Finding::Mixed);
         if window.v.len() < 2 {
             return;
         }
-        found.add_if(window.is_mixed(), Finding::Mixed);
         out.set(window.step, smooth(window.v, smoothing, trend));
     })?;
     match wrong {
         Some(text) => Err(QueryError::Exec(text)),
         None => Ok(found),
     }
+}
+
+/// A float as Go's `%f` writes it.
+fn six_decimals(v: f64) -> String {
+    if v.is_finite() { format!("{v:.6}") } else { stdx::gofloat::format_g(v) }
 }
 
 fn smooth(values: &[f64], smoothing: f64, trend: f64) -> f64 {

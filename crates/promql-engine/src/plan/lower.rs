@@ -109,7 +109,7 @@ impl Lowering<'_> {
             Expr::Matrix(_) | Expr::Subquery(_) => Op::Samples(self.range(expr, scope)?),
             Expr::Paren(it) => return self.lower(&it.expr, scope),
             Expr::Unary(it) => match (it.op, self.lower(&it.expr, scope)?) {
-                (UnaryOp::Plus, operand) => return Ok(operand),
+                (UnaryOp::Plus, operand) => Op::Same(Box::new(operand)),
                 (UnaryOp::Minus, operand) => Op::Negate(Box::new(operand)),
             },
             Expr::Binary(it) => Op::Binary(Box::new(self.binary(it, scope)?)),
@@ -232,7 +232,9 @@ impl Lowering<'_> {
         let range = self.range(args[at], scope)?;
         let absent = name == "absent_over_time";
         let function = if absent { RangeFunction::Present } else { RangeFunction::get(name) };
-        check_extended(name, range.extended)?;
+        if let Err(error) = check_extended(name, range.extended) {
+            return Ok(Op::Refused(error));
+        }
         let args_place = Place { start: args[0].pos().start, order: self.order };
         let over = Op::Over(Box::new(Over { function, range, params, args_place }));
         if !absent {

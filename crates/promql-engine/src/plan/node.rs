@@ -3,11 +3,11 @@
 use model::Matcher;
 use promql::ast::{AggregateOp, BinaryOp, VectorMatching};
 
-use crate::Grid;
 use crate::annotation::Place;
 use crate::function::RangeFunction;
 use crate::function::extended::Wide;
 use crate::function::window::Slide;
+use crate::{Grid, QueryError};
 
 /// A node of the plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +37,12 @@ pub(crate) enum Op {
     /// The operand has one step; its value holds at all steps.
     Once(Box<Plan>),
     Negate(Box<Plan>),
+    /// `+operand`: notes about it stand at the sign.
+    Same(Box<Plan>),
     Binary(Box<Binary>),
     Aggregate(Box<Aggregate>),
+    /// What fails as soon as its turn comes.
+    Refused(QueryError),
     /// A function of a range vector.
     Over(Box<Over>),
     /// `info(operand, {…})`
@@ -177,9 +181,10 @@ impl Plan {
             | Op::Text(_)
             | Op::Select(_)
             | Op::SelectTime(_)
-            | Op::SelectStart(_) => Vec::new(),
+            | Op::SelectStart(_)
+            | Op::Refused(_) => Vec::new(),
             Op::Samples(range) => range.operand().into_iter().collect(),
-            Op::Once(operand) | Op::Negate(operand) => vec![operand],
+            Op::Once(operand) | Op::Negate(operand) | Op::Same(operand) => vec![operand],
             Op::Binary(it) => vec![&it.left, &it.right],
             Op::Aggregate(it) => std::iter::once(&it.operand).chain(&it.param).collect(),
             Op::Over(it) => it.range.operand().into_iter().chain(&it.params).collect(),

@@ -15,6 +15,7 @@ mod operators;
 mod over_time;
 mod selectors;
 mod subqueries;
+mod unneeded;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

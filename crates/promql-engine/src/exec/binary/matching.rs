@@ -11,7 +11,7 @@ use super::with_scalar::drops_name;
 use crate::account::Charge;
 use crate::annotation::{Level, Place};
 use crate::context::{Context, Worker};
-use crate::exec::drive::materialize;
+use crate::exec::drive::{hear, materialize};
 use crate::exec::group::{Signatures, index, series_bytes, signatures, sorted};
 use crate::exec::series::without_metadata;
 use crate::exec::{Operator, Series, check_at};
@@ -49,6 +49,8 @@ pub(crate) fn open(
         let (left, right) = (materialize(context, left)?, materialize(context, right)?);
         return Ok(Box::new(Stepwise::new(&left, &right, &signatures, spec).run(context)?));
     };
+    hear_unmatched(context, left.as_ref(), pairs.iter().map(|it| it.left))?;
+    hear_unmatched(context, right.as_ref(), pairs.iter().map(|it| it.right))?;
     // A series of the "one" side that meets several others is decoded once.
     let (mut left, mut right) = (left, right);
     match spec.matching.card {
@@ -69,6 +71,22 @@ struct Pair {
     left: u32,
     right: u32,
     series: Series,
+}
+
+/// Evaluates series that meet no other for what there is to say about them.
+fn hear_unmatched(
+    context: &Context,
+    op: &dyn Operator,
+    met: impl Iterator<Item = u32>,
+) -> Result<(), QueryError> {
+    if op.is_quiet() {
+        return Ok(());
+    }
+    let mut charge = context.charge();
+    charge.add_room::<bool>(op.len())?;
+    let mut is_met = vec![false; op.len()];
+    met.for_each(|at| is_met[at as usize] = true);
+    hear(context, op, |at| !is_met[at])
 }
 
 fn is_repeated(indices: impl Iterator<Item = u32>) -> bool {
@@ -198,11 +216,14 @@ impl Operator for Matched {
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         let pair = &self.pairs[at];
         self.left.eval(pair.left as usize, worker, out)?;
-        if out.is_empty() {
+        if out.is_empty() && self.right.is_quiet() {
             return Ok(());
         }
         worker.with_column(self.steps(), |worker, right| {
             self.right.eval(pair.right as usize, worker, right)?;
+            if out.is_empty() {
+                return Ok(());
+            }
             if self.op.is_trim() {
                 let both = |step: &usize| right.present().get(*step);
                 for step in out.present().ones().filter(both) {

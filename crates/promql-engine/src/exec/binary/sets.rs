@@ -7,7 +7,7 @@ use promql::ast::{BinaryOp, VectorMatching};
 use crate::account::Charge;
 use crate::bitmap::Bitmap;
 use crate::context::{Context, Worker};
-use crate::exec::drive::{Materialized, for_each, materialize};
+use crate::exec::drive::{Materialized, for_each, hear, materialize};
 use crate::exec::group::{index, series_bytes, signatures};
 use crate::exec::{Operator, Series, check_at};
 use crate::{Column, QueryError};
@@ -26,9 +26,9 @@ pub(crate) fn open(
     }
     let (present, charge) = presence(context, right.as_ref(), &of.right, of.n)?;
     let intersection = op == BinaryOp::And;
-    let series =
-        (0..left.len()).filter(|at| !intersection || present[of.left[*at] as usize].is_some());
-    let series = series.map(index).collect();
+    let can_come_out = |at: usize| !intersection || present[of.left[at] as usize].is_some();
+    hear(context, left.as_ref(), |at| !can_come_out(at))?;
+    let series = (0..left.len()).filter(|at| can_come_out(*at)).map(index).collect();
     Ok(Box::new(Masked {
         op: left,
         series,
@@ -104,6 +104,10 @@ impl Operator for Masked {
     fn weight(&self) -> usize {
         self.op.weight()
     }
+
+    fn is_quiet(&self) -> bool {
+        self.op.is_quiet()
+    }
 }
 
 /// `or`: the left side is kept whole, because its presence is needed before the right side.
@@ -139,6 +143,13 @@ fn open_or(
     Ok(Box::new(Materialized::new(steps, out.series, out.columns, out.charge)))
 }
 
+/// The first step with a point; far away without any.
+fn first_step(column: &Column) -> usize {
+    let float = column.present().ones().next();
+    let histogram = column.histograms().first().map(|(at, _)| *at as usize);
+    float.into_iter().chain(histogram).min().unwrap_or(usize::MAX)
+}
+
 struct Union {
     by_labels: HashMap<model::Labels, usize>,
     series: Vec<Series>,
@@ -149,6 +160,10 @@ struct Union {
 impl Union {
     fn add(&mut self, series: Series, column: &mut Column) -> Result<(), QueryError> {
         if let Some(known) = self.by_labels.get(&series.labels) {
+            // Whether the name disappears is settled at the first step.
+            if first_step(column) < first_step(&self.columns[*known]) {
+                self.series[*known].drop_name = series.drop_name;
+            }
             let fits = self.columns[*known].merge(column);
             return if fits { Ok(()) } else { Err(crate::exec::merge::same_labelset()) };
         }

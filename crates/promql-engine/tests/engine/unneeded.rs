@@ -1,0 +1,97 @@
+//! What nobody needs for the answer is evaluated all the same: it may fail, and there may be something to say
+//! about it. And where notes stand.
+
+use promql_engine::Options;
+
+use crate::Bench;
+
+const SERIES: &str = r#"
+    g{x="1"} 0+1x10
+    k{x="1"} 0+2x10
+    m{x="1"} _ _ _ _ _ {{count:1}} _ 1 _ 1 _
+    h{x="1"} {{count:1}}x10
+"#;
+
+const NO_COUNTER: &str = "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"g\"";
+
+#[test]
+fn operands_without_partner_are_heard() {
+    let bench = Bench::new(9, SERIES);
+    let check =
+        |query: &str, column: usize| bench.check(query, &format!("{NO_COUNTER} (1:{column})"));
+    check("rate(g[2m]) + on (x) none", 6);
+    check("none * on (x) rate(g[2m])", 20);
+    check("rate(g[2m]) and on (x) none", 6);
+    check("h + on (x) group_left () (rate(g[2m]) > 5)", 32);
+    check("limitk(0, rate(g[2m]))", 16);
+    check("topk(0, rate(g[2m]))", 14);
+    check("limit_ratio(0, rate(g[2m]))", 21);
+    check("start_timestamp(rate(g[2m]))", 22);
+    bench.check(
+        "sum_over_time({x=\"1\", __name__=~\"g|k\"}[2m]) and on (x) none",
+        "error: vector cannot contain metrics with the same labelset",
+    );
+}
+
+#[test]
+fn errors_come_in_order_of_evaluation() {
+    let bench = Bench::new(9, SERIES);
+    let clash = "sum_over_time({x=\"1\", __name__=~\"g|k\"}[2m])";
+    bench.check(
+        &format!("label_replace({clash}, \"a\", \"b\", \"c\", \"(\")"),
+        "error: invalid regular expression in label_replace(): (",
+    );
+    bench.check(&format!("count_values(\"\", {clash})"), "error: invalid label name \"\"");
+    bench.check(
+        &format!("{clash} + sum_over_time(g[2m] anchored)"),
+        "error: vector cannot contain metrics with the same labelset",
+    );
+    bench.check(
+        &format!("limitk(NaN, {clash})"),
+        "error: vector cannot contain metrics with the same labelset",
+    );
+    bench.check(
+        "double_exponential_smoothing(g[2m], 0.5, Inf)",
+        "error: invalid trend factor. Expected: 0 < tf < 1, got: +Inf",
+    );
+}
+
+#[test]
+fn notes_stand_at_the_part_they_are_about() {
+    let bench = Bench::new(9, SERIES);
+    bench.check("stddev(+h)", "PromQL info: ignored histogram in stddev aggregation (1:8)");
+    bench.check(
+        "idelta(h[2m:1m])",
+        "{x=\"1\"} histogram(0)
+         PromQL warning: this native histogram metric is not a gauge: \"h\" (1:1)",
+    );
+    bench.check(
+        "predict_linear(m[5m] offset 2m, 60)",
+        "PromQL info: ignored histograms in a range containing both floats and histograms for metric name \"m\" (1:16)",
+    );
+    bench.check_range(
+        "limit_ratio(time(), g)",
+        (5, 6),
+        "{__name__=\"g\", x=\"1\"} 5 6
+         PromQL warning: ratio value should be between -1 and 1, got 360, capping to 1 (1:13)",
+    );
+}
+
+#[test]
+fn windows_are_mixed_only_by_what_they_use() {
+    let bench = Bench::new(9, SERIES);
+    bench.check("delta(m[1m] anchored)", "{x=\"1\"} 0");
+    bench.check("m smoothed", "{__name__=\"m\", x=\"1\"} 1");
+    bench.check(
+        "m smoothed offset 3m",
+        "PromQL warning: encountered a mix of histograms and floats for metric name \"m\" (1:1)",
+    );
+}
+
+#[test]
+fn series_without_points_say_nothing_about_names() {
+    let bench =
+        Bench::with(Options { delayed_name_removal: true, ..Options::default() }, 9, SERIES);
+    bench.check("abs(g > 100) or g", "{__name__=\"g\", x=\"1\"} 9");
+    bench.check("info(g, {version=~\".+\"})", "");
+}

@@ -1,0 +1,179 @@
+//! Asks both evaluators, and makes what differs smaller.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use promql::Expr;
+use promql_engine::{Engine, Options, QueryOptions};
+
+use crate::compare::{Shape, difference, notes_differ};
+use crate::data::make::World;
+use crate::data::{Memory, print};
+use crate::naive::value::Stored;
+use crate::naive::{When, answer};
+use crate::query::{Query, ill_typed};
+use crate::random::Random;
+
+/// How many queries are asked of the same data.
+const QUERIES_A_WORLD: u64 = 16;
+
+/// How a query of the given seed ended.
+pub(crate) enum Ended {
+    Answered(Query),
+    Refused,
+}
+
+/// Asks the query with this number.
+///
+/// # Errors
+/// What differs, with all that is needed to see it again.
+pub(crate) fn run(seed: u64) -> Result<Ended, String> {
+    let mut random = Random::new(seed / QUERIES_A_WORLD);
+    let world = World::random(&mut random);
+    let mut random = Random::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0x5EED);
+    if random.percent(3) {
+        check_ill_typed(&mut random, &world)?;
+    }
+    let query = Query::random(&mut random, &world);
+    match differs(&query, &world.data) {
+        Ok(true) => Ok(Ended::Answered(query)),
+        Ok(false) => Ok(Ended::Refused),
+        Err(_) => Err(explain(seed, query, world.data)),
+    }
+}
+
+fn check_ill_typed(random: &mut Random, world: &World) -> Result<(), String> {
+    let (text, expected) = ill_typed(random, world);
+    match promql::parse(&text, &promql::Options::ALL) {
+        Err(error) if error.to_string() == expected => Ok(()),
+        Err(error) => Err(format!("{text}\n  engine:   {error}\n  expected: {expected}")),
+        Ok(_) => Err(format!("{text}\n  is taken, expected: {expected}")),
+    }
+}
+
+fn engine(query: &Query) -> Engine {
+    let options = Options {
+        lookback_ms: query.settings.lookback_ms,
+        subquery_step_ms: query.settings.subquery_step_ms,
+        threads: query.threads,
+        parser: promql::Options::ALL,
+        delayed_name_removal: query.settings.delayed_names,
+        type_and_unit_labels: query.settings.type_and_unit,
+        start_timestamps: query.settings.start_timestamps,
+        ..Options::default()
+    };
+    Engine::new(options, Arc::new(stdx::SystemClock::default()))
+}
+
+/// Says what differs; else true if there was an answer, false if both refuse. A panic differs from anything.
+fn differs(query: &Query, data: &[Stored]) -> Result<bool, String> {
+    catch_unwind(AssertUnwindSafe(|| compared(query, data)))
+        .unwrap_or_else(|_| Err("an evaluator panics, as said above".into()))
+}
+
+fn compared(query: &Query, data: &[Stored]) -> Result<bool, String> {
+    let memory = Memory::new(data);
+    let options = QueryOptions::default();
+    let engine = engine(query);
+    let result = match query.when {
+        When::Instant(t) => engine.instant(&memory, &query.text, t, &options),
+        When::Range { start, end, step } => {
+            engine.range(&memory, &query.text, (start, end, step), &options)
+        }
+    };
+    let naive = answer(data, &query.settings, &query.text, query.when);
+    let shapes = (Shape::of_engine(&result), Shape::of_naive(&naive, query.when));
+    let both = |what: String| {
+        let (engine, naive) = (shapes.0.print(), shapes.1.print());
+        format!("{what}\nengine:\n{engine}naive:\n{naive}")
+    };
+    if let Some(what) = difference(&shapes.0, &shapes.1, is_ordered(query)) {
+        return Err(both(what));
+    }
+    let (Ok(result), Ok((_, notes))) = (result, naive) else { return Ok(false) };
+    notes_differ(&result, &notes).map_or(Ok(true), |what| Err(both(what)))
+}
+
+/// True if the order of the answer means something.
+fn is_ordered(query: &Query) -> bool {
+    let Ok(expr) = promql::parse(&query.text, &promql::Options::ALL) else { return false };
+    let ordered = match expr.unwrap_parens() {
+        Expr::Call(it) => it.function.name.starts_with("sort"),
+        Expr::Aggregate(it) => ["topk", "bottomk"].contains(&it.op.as_str()),
+        _ => false,
+    };
+    ordered && matches!(query.when, When::Instant(_))
+}
+
+/// All about a difference, after making it small.
+fn explain(seed: u64, mut query: Query, mut data: Vec<Stored>) -> String {
+    while let Some((smaller, fewer)) = shrink(&query, &data) {
+        (query, data) = (smaller, fewer);
+    }
+    let Err(what) = differs(&query, &data) else { unreachable!("it still differs") };
+    format!(
+        "EXPRESSION={seed}\nquery: {}\n{:?}\n{:?}\ndata:\n{}{what}",
+        query.text,
+        query.when,
+        query.settings,
+        print(&data)
+    )
+}
+
+/// A smaller case that still differs.
+fn shrink(query: &Query, data: &[Stored]) -> Option<(Query, Vec<Stored>)> {
+    for text in smaller_texts(&query.text) {
+        let smaller = Query { text, ..query.clone() };
+        if differs(&smaller, data).is_err() {
+            return Some((smaller, data.to_vec()));
+        }
+    }
+    if let When::Range { start, end, step } = query.when {
+        let last = start + (end - start) / step * step;
+        for (start, end) in [(start + step, end), (start, last - step), (start, last)] {
+            let when = When::Range { start, end, step };
+            if start <= end && when != query.when {
+                let smaller = Query { when, ..query.clone() };
+                if differs(&smaller, data).is_err() {
+                    return Some((smaller, data.to_vec()));
+                }
+            }
+        }
+    }
+    for at in 0..data.len() {
+        let mut fewer = data.to_vec();
+        fewer.remove(at);
+        if differs(query, &fewer).is_err() {
+            return Some((query.clone(), fewer));
+        }
+    }
+    for at in 0..data.len() {
+        let n = data[at].samples.len();
+        for cut in [0..n / 2, n / 2..n, 0..1, n - 1..n] {
+            let mut fewer = data.to_vec();
+            fewer[at].samples.drain(cut.clone());
+            if !cut.is_empty() && !fewer[at].samples.is_empty() && differs(query, &fewer).is_err() {
+                return Some((query.clone(), fewer));
+            }
+        }
+    }
+    None
+}
+
+/// The query with a part of it in the place of a larger part.
+fn smaller_texts(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Ok(expr) = promql::parse(text, &promql::Options::ALL) {
+        expr.walk(&mut |part| {
+            part.walk(&mut |inner| {
+                let (outer, inner) = (part.pos(), inner.pos());
+                if inner.end - inner.start < outer.end - outer.start {
+                    let (before, after) = (&text[..outer.start], &text[outer.end..]);
+                    all.push(format!("{before}{}{after}", &text[inner.start..inner.end]));
+                }
+            });
+        });
+    }
+    all.sort_by_key(String::len);
+    all
+}
