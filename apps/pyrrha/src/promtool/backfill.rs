@@ -1,14 +1,12 @@
-//! `promtool tsdb create-blocks-from openmetrics`: blocks of history from a page of samples.
-//!
-//! The page is read once to see which blocks there will be, and once for each of them, so that memory
-//! holds the samples of one block only.
+//! `promtool tsdb create-blocks-from`: blocks of history from what is no database.
 
-use std::collections::BTreeSet;
+mod openmetrics;
+mod rules;
+
 use std::path::Path;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
-use exposition::{Entry, Parser, TextFormat};
-use model::LabelsBuilder;
+use block::Block;
+use clap::{Arg, ArgMatches, Command};
 use stdx::{Clock, Directory, SystemClock, SystemDirectory};
 use tsdb::backfill::Backfill;
 
@@ -20,10 +18,6 @@ const RANGE_MS: i64 = tsdb::BLOCK_RANGE_MS_DEFAULT;
 const RANGE_FACTOR: i64 = 10;
 
 pub(super) fn command() -> Command {
-    let labels = Arg::new("label")
-        .long("label")
-        .action(ArgAction::Append)
-        .help("Label to attach to every series, as name=value. Can be repeated.");
     Command::new("create-blocks-from")
         .about("Import samples from input and produce TSDB blocks.")
         .subcommand_required(true)
@@ -42,128 +36,67 @@ pub(super) fn command() -> Command {
                 .global(true)
                 .default_value("2h"),
         )
-        .subcommand(
-            Command::new("openmetrics")
-                .about("Import samples from OpenMetrics input and produce TSDB blocks.")
-                .arg(labels)
-                .arg(
-                    Arg::new("input").required(true).help("OpenMetrics file to read samples from."),
-                )
-                .arg(
-                    Arg::new("output").default_value("data/").help("Output directory for blocks."),
-                ),
-        )
+        .subcommand(openmetrics::command())
+        .subcommand(rules::command())
 }
 
 pub(super) fn main(matches: &ArgMatches) -> Result<(), String> {
-    let Some(("openmetrics", matches)) = matches.subcommand() else {
-        unreachable!("clap asks for a subcommand")
-    };
-    let (input, output) = (Path::new(text(matches, "input")), text(matches, "output"));
-    let max_ms = model::duration::parse(text(matches, "max-block-duration"))?;
-    let added = added_labels(matches)?;
-    let page = SystemDirectory::new("").map(input);
-    let page = page.map_err(|error| format!("{}: {error}", input.display()))?;
-    let page = Page { bytes: &page, added: &added, range_ms: range_ms(max_ms) };
-    let directory = SystemDirectory::new(output);
-    directory
-        .create_dir_all(Path::new(""))
-        .map_err(|error| format!("create output dir: {error}"))?;
-    let starts =
-        page.block_starts().map_err(|error| format!("getting min and max timestamp: {error}"))?;
-    let mut is_first = true;
-    for start in starts {
-        let block = page.block(start).map_err(|error| format!("block creation: {error}"))?;
-        let now = SystemClock::default().now_ms();
-        let written = block.write(&directory, now, page.range_ms);
-        let Some(meta) = written.map_err(|error| format!("block creation: {error}"))? else {
-            continue;
-        };
-        if !matches.get_flag("quiet") {
-            let name = meta.ulid.to_string();
-            let block = block::Block::open(&directory, Path::new(&name))
-                .map_err(|error| error.to_string())?;
-            let table = tsdb::list::list([&block], matches.get_flag("human"));
-            let header = if is_first { 0 } else { 1 };
-            table.lines().skip(header).for_each(|line| println!("{line}"));
-            is_first = false;
-        }
+    match matches.subcommand() {
+        Some(("openmetrics", matches)) => openmetrics::main(matches),
+        Some(("rules", matches)) => rules::main(matches),
+        _ => unreachable!("clap asks for a subcommand"),
     }
-    Ok(())
+}
+
+/// Where blocks go.
+struct Target {
+    directory: SystemDirectory,
+    /// Blocks start at multiples of it.
+    range_ms: i64,
+    is_quiet: bool,
+    has_header: bool,
+}
+
+impl Target {
+    fn new(matches: &ArgMatches, folder: &str) -> Result<Self, String> {
+        let max_ms = model::duration::parse(text(matches, "max-block-duration"))?;
+        Ok(Self {
+            directory: SystemDirectory::new(folder),
+            range_ms: range_ms(max_ms),
+            is_quiet: matches.get_flag("quiet"),
+            has_header: false,
+        })
+    }
+
+    fn create(&self) -> Result<(), String> {
+        let created = self.directory.create_dir_all(Path::new(""));
+        created.map_err(|error| format!("create output dir: {error}"))
+    }
+
+    /// `None` if there are no samples.
+    fn write(&self, samples: Backfill) -> Result<Option<Block>, String> {
+        let now = SystemClock::default().now_ms();
+        let written = samples.write(&self.directory, now, self.range_ms);
+        let written = written.map_err(|error| format!("block creation: {error}"))?;
+        let open = |it: block::Meta| Block::open(&self.directory, Path::new(&it.ulid.to_string()));
+        written.map(open).transpose().map_err(|error| error.to_string())
+    }
+
+    /// Prints a block, unless nothing is to be printed.
+    fn show(&mut self, block: &Block, human: bool) {
+        if self.is_quiet {
+            return;
+        }
+        let table = tsdb::list::list([block], human);
+        table.lines().skip(usize::from(self.has_header)).for_each(|line| println!("{line}"));
+        self.has_header = true;
+    }
 }
 
 /// The longest range that is allowed.
 fn range_ms(max_ms: i64) -> i64 {
     let all = std::iter::successors(Some(RANGE_MS), |it| it.checked_mul(RANGE_FACTOR));
     all.take_while(|it| *it <= max_ms).last().unwrap_or(RANGE_MS)
-}
-
-fn added_labels(matches: &ArgMatches) -> Result<Vec<(String, String)>, String> {
-    let all = matches.get_many::<String>("label").into_iter().flatten();
-    let pair = |it: &String| {
-        let (name, value) = it
-            .split_once('=')
-            .ok_or_else(|| format!("expected name=value got {}", model::quote(it)))?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    all.map(pair).collect()
-}
-
-/// The page, and how it is cut.
-struct Page<'a> {
-    bytes: &'a [u8],
-    added: &'a [(String, String)],
-    range_ms: i64,
-}
-
-impl Page<'_> {
-    /// The starts of the blocks that have samples.
-    fn block_starts(&self) -> Result<BTreeSet<i64>, String> {
-        let mut starts = BTreeSet::new();
-        self.each(|_, _, t, _| {
-            starts.insert(self.start_of(t));
-            Ok(())
-        })?;
-        Ok(starts)
-    }
-
-    /// The samples of the block that starts there.
-    fn block(&self, start: i64) -> Result<Backfill, String> {
-        let (mut block, mut builder) = (Backfill::default(), LabelsBuilder::default());
-        self.each(|parser, raw, t, v| {
-            if self.start_of(t) != start {
-                return Ok(());
-            }
-            parser.labels_into(raw, &mut builder).map_err(|error| error.to_string())?;
-            for (name, value) in self.added {
-                builder.set(name, value);
-            }
-            block.add(&builder.labels(), t, v).map_err(|error| format!("add sample: {error}"))
-        })?;
-        Ok(block)
-    }
-
-    fn start_of(&self, t: i64) -> i64 {
-        t.div_euclid(self.range_ms).saturating_mul(self.range_ms)
-    }
-
-    fn each(
-        &self,
-        mut each: impl FnMut(&Parser<'_>, &[u8], i64, f64) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let mut parser = Parser::new(self.bytes, TextFormat::OpenMetrics);
-        while let Some(entry) = parser.next() {
-            let Entry::Series(it) = entry.map_err(|error| format!("next: {error}"))? else {
-                continue;
-            };
-            let Some(t) = it.t else {
-                let series = String::from_utf8_lossy(it.raw);
-                return Err(format!("expected timestamp for series {series}, got none"));
-            };
-            each(&parser, it.raw, t, it.value)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod backfill;
 mod check;
+mod http_api;
 mod lint;
 mod query;
 mod test;

@@ -1,17 +1,13 @@
 //! `promtool query`: asks a server over its HTTP API.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use httpclient::{Client, Options, Request};
 use serde_json::Value;
 
+use super::http_api::{self, HttpApi, Pairs, escape, seconds};
 use super::text;
 
-const TIMEOUT: Duration = Duration::from_secs(120);
-/// Answers larger than this are refused.
-const BODY_BYTES_MAX: usize = 1 << 30;
 /// The window of `series` and `labels` unless told otherwise: 9,999 h to both sides of now.
 const WINDOW_S: f64 = 9999.0 * 3600.0;
 
@@ -39,6 +35,7 @@ pub(super) fn command() -> Command {
                 .value_parser(["promql", "json"])
                 .help("Output format of the query."),
         )
+        .arg(http_api::config_arg().global(true))
         .subcommand(
             Command::new("instant")
                 .about("Run instant query.")
@@ -68,12 +65,7 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn main(matches: &ArgMatches) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(matches)),
-        Err(error) => Err(error.to_string()),
-    };
-    match result {
+    match http_api::block_on(run(matches)) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -89,11 +81,10 @@ async fn run(matches: &ArgMatches) -> Result<String, String> {
     let json = text(matches, "format") == "json";
     let (name, matches) = matches.subcommand().expect("clap asks for a subcommand");
     let (path, pairs) = parameters(name, matches)?;
-    let answer = ask(text(matches, "server"), &path, &pairs).await?;
-    for warning in answer["warnings"].as_array().unwrap_or(&Vec::new()) {
-        eprintln!("Warning: {}", warning.as_str().unwrap_or_default());
-    }
-    let data = &answer["data"];
+    let api = HttpApi::new(text(matches, "server"), text(matches, "http.config.file"))?;
+    let (data, warnings) = api.get(&path, &pairs).await?;
+    warnings.iter().for_each(|it| eprintln!("Warning: {it}"));
+    let data = &data;
     Ok(match name {
         _ if json => format!("{}\n", if data["result"].is_null() { data } else { &data["result"] }),
         "series" => lines(data, labels),
@@ -101,9 +92,6 @@ async fn run(matches: &ArgMatches) -> Result<String, String> {
         _ => value(data),
     })
 }
-
-/// Parameters of a request, by name.
-type Pairs = Vec<(&'static str, String)>;
 
 /// The path below `/api/v1` and the parameters of a subcommand.
 fn parameters(name: &str, matches: &ArgMatches) -> Result<(String, Pairs), String> {
@@ -145,26 +133,6 @@ fn parameters(name: &str, matches: &ArgMatches) -> Result<(String, Pairs), Strin
         }
     };
     Ok((path, pairs))
-}
-
-async fn ask(server: &str, path: &str, pairs: &[(&str, String)]) -> Result<Value, String> {
-    let server =
-        if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-    let query: Vec<String> =
-        pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
-    let url = format!("{}/api/v1/{path}?{}", server.trim_end_matches('/'), query.join("&"));
-    let client = Client::new(Options::default()).map_err(|error| error.to_string())?;
-    let (status, _, body) = client
-        .fetch(&Request::get(url, TIMEOUT), BODY_BYTES_MAX)
-        .await
-        .map_err(|error| error.to_string())?;
-    let answer: Value =
-        serde_json::from_slice(&body).map_err(|_| format!("server error: {}", status.as_u16()))?;
-    if answer["status"] == "success" {
-        return Ok(answer);
-    }
-    let part = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-    Err(format!("{}: {}", part("errorType"), part("error")))
 }
 
 fn value(data: &Value) -> String {
@@ -217,21 +185,6 @@ fn pairs(set: &Value, keep: impl Fn(&str) -> bool) -> String {
         format!("{name}={}", model::quote(value.as_str().unwrap_or_default()))
     };
     format!("{{{}}}", kept.map(pair).collect::<Vec<_>>().join(", "))
-}
-
-fn escape(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-/// Reads seconds, or RFC 3339.
-fn seconds(text: &str) -> Result<f64, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(seconds);
-    }
-    let time: jiff::Timestamp =
-        text.parse().map_err(|_| format!("cannot parse {text:?} to a valid timestamp"))?;
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-    Ok(time.as_millisecond() as f64 / 1000.0)
 }
 
 fn now_s() -> f64 {

@@ -10,7 +10,7 @@ mod flags;
 mod memory;
 mod reload;
 mod settings;
-mod translate;
+pub(crate) mod translate;
 mod zero;
 
 use std::process::ExitCode;

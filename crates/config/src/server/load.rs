@@ -6,7 +6,7 @@ use model::quote;
 use stdx::Directory;
 use yaml::{Decode, Decoder, Fatal, Node};
 
-use super::{Config, ScrapeConfig};
+use super::{Config, HttpClient, ScrapeConfig};
 use crate::Error;
 use crate::names::ValidationScheme;
 use crate::paths::{folder, glob};
@@ -25,6 +25,23 @@ pub struct Options<'a> {
 impl Default for Options<'_> {
     fn default() -> Self {
         Self { agent: false, ignore_unknown_fields: false, env: &|_| None }
+    }
+}
+
+impl HttpClient {
+    /// Reads a file that holds nothing but such a block. `path` and the paths inside are as those of
+    /// [`Config::load_file`].
+    ///
+    /// # Errors
+    /// [`Error::Read`] if the file cannot be read, else what is wrong in it.
+    pub fn load_file(path: &Path, dir: &dyn Directory) -> Result<Self, Error> {
+        let text =
+            dir.read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let options = yaml_options(&Options::default());
+        let mut client: Self = yaml::from_slice(&text, options)
+            .map_err(|error| Error::Invalid { path: path.to_owned(), text: error.to_string() })?;
+        client.set_dir(&folder(path));
+        Ok(client)
     }
 }
 
