@@ -3,6 +3,7 @@
 //! Exit codes as upstream: 0 fine, 1 failure, 3 lint findings, 2 a mistake on the command line.
 
 mod backfill;
+mod bench;
 mod check;
 mod http_api;
 mod lint;

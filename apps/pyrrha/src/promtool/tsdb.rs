@@ -12,7 +12,7 @@ use storage::Queryable;
 use tsdb::Db;
 use tsdb::dump::Format;
 
-use super::{backfill, text};
+use super::{backfill, bench, text};
 
 /// Where data lies unless told otherwise.
 const PATH: &str = "data/";
@@ -92,6 +92,7 @@ pub(super) fn command() -> Command {
             "Dump samples from a TSDB into OpenMetrics text format, excluding native histograms.",
         ))
         .subcommand(backfill::command())
+        .subcommand(bench::command())
 }
 
 pub(super) fn main(matches: &ArgMatches) -> ExitCode {
@@ -100,6 +101,7 @@ pub(super) fn main(matches: &ArgMatches) -> ExitCode {
         "list" => list(matches),
         "analyze" => analyze(matches),
         "create-blocks-from" => backfill::main(matches),
+        "bench" => bench::main(matches),
         "dump-openmetrics" => dump(matches, Format::OpenMetrics),
         _ if text(matches, "format") == "seriesjson" => dump(matches, Format::SeriesJson),
         _ => dump(matches, Format::Text),

@@ -174,6 +174,25 @@ fn makes_the_history_of_rules() {
 }
 
 #[test]
+fn measures_how_fast_a_database_takes_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let line = |i: i32| format!("{{\"__name__\":\"m\",\"i\":\"{}\"}}\n", i % 1500);
+    std::fs::write(folder.join("in.json"), (0..3000).map(line).collect::<String>()).unwrap();
+    std::fs::create_dir_all(folder.join("benchout/old")).unwrap();
+    let args = ["bench", "write", "--metrics=1200", "--scrapes=150", "in.json"];
+    let printed = text(&ours(folder, &args));
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[0], ">> start stage=readData");
+    assert!(lines.contains(&"ingestion completed"), "{printed}");
+    assert!(lines.contains(&" > total samples: 180000"), "{printed}");
+    assert!(!folder.join("benchout/old").exists());
+    let one = text(&ours(folder, &["dump", "--match={i=\"1199\"}", "benchout/storage"]));
+    assert_eq!(one.lines().count(), 150);
+    assert!(one.ends_with(" 1.23605789e+08 4500000\n"), "{one}");
+}
+
+#[test]
 fn names_what_is_wrong_with_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
