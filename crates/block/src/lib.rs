@@ -34,6 +34,7 @@ mod select;
 mod take;
 pub mod tombstones;
 mod ulid;
+mod uploaded;
 mod writer;
 
 pub use block::Block;
@@ -44,4 +45,5 @@ pub use meta::{BlockStats, Compaction, Meta, Parent};
 pub use querier::BlockQuerier;
 pub use tombstones::{Interval, Intervals, Tombstones};
 pub use ulid::Ulid;
+pub use uploaded::parse_uploaded;
 pub use writer::{BlockWriter, CREATION_SUFFIX, ChunkToWrite, DELETION_SUFFIX};

@@ -2,6 +2,9 @@
 
 mod aligned;
 mod stale;
+mod uploaded;
+
+pub use uploaded::UploadList;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -247,7 +250,8 @@ impl Inner {
         let cut = self.head().min_valid();
         let blocks = self.blocks();
         let metas = blocks.iter().map(|it| it.meta());
-        metas.filter(|it| !it.has_hint(HINT_OUT_OF_ORDER) || it.maxt <= cut).cloned().collect()
+        let free = metas.filter(|it| !it.has_hint(HINT_OUT_OF_ORDER) || it.maxt <= cut);
+        self.without_awaited(free.cloned().collect())
     }
 
     /// Merges blocks until there is nothing to merge, or the head is due again.

@@ -12,7 +12,7 @@ use stdx::{Clock, Directory};
 use storage::merge::MergeQuerier;
 use storage::{Appendable, Appender, Querier, Queryable, ReadError};
 
-use crate::blocks::Blocks;
+use crate::blocks::{Blocks, UploadList};
 use crate::exemplars::Exemplars;
 use crate::floor::Floor;
 use crate::generations::Generations;
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) retention: Mutex<Retention>,
     /// See [`Options::stale_series_threshold`]; held to copy it.
     pub(crate) stale_threshold: Mutex<f64>,
+    /// Held while the list is read.
+    pub(crate) uploads: Mutex<Option<UploadList>>,
     pub(crate) floor: Floor,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -193,6 +195,11 @@ impl Db {
     /// Changes when series that have ended leave the head early: see [`Options::stale_series_threshold`].
     pub fn set_stale_series_threshold(&self, share: f64) {
         *lock(&self.inner.stale_threshold) = share;
+    }
+
+    /// From now on blocks of the first level are merged only when the list has them; `None` merges all.
+    pub fn set_upload_list(&self, list: Option<UploadList>) {
+        *lock(&self.inner.uploads) = list;
     }
 
     /// Changes how many exemplars are held in memory; the newest stay.

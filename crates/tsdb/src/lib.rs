@@ -68,6 +68,7 @@ mod start;
 mod stats;
 mod sync;
 
+pub use blocks::UploadList;
 pub use db::Db;
 pub use error::{AdminError, OpenError};
 pub use exemplars::SeriesExemplars;

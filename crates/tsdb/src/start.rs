@@ -91,6 +91,7 @@ impl Inner {
         let inner = Self {
             options: setup.options.clone(),
             retention: Mutex::new(retention),
+            uploads: Mutex::new(None),
             stale_threshold: Mutex::new(setup.options.stale_series_threshold),
             floor: Floor::default(),
             directory: Arc::clone(&setup.directory),

@@ -229,7 +229,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "web.console.templates",
     "web.console.libraries",
     "web.search.max-limit",
-    "storage.tsdb.delay-compact-file.path",
     "storage.remote.flush-deadline",
     "storage.remote.read-sample-limit",
     "storage.remote.read-concurrent-limit",

@@ -202,7 +202,15 @@ async fn open(
     let options = reloader.database_options(config);
     let directory = Arc::new(SystemDirectory::new(&settings.data));
     let (clock, registry) = (Arc::clone(clock), Arc::clone(registry));
-    let open = move || tsdb::Db::start(options, directory, clock, &registry);
+    let uploads = settings
+        .upload_list
+        .clone()
+        .map(|path| tsdb::UploadList { directory: Arc::new(SystemDirectory::new("")), path });
+    let open = move || {
+        let db = tsdb::Db::start(options, directory, clock, &registry)?;
+        db.set_upload_list(uploads);
+        Ok::<_, tsdb::OpenError>(db)
+    };
     match tokio::task::spawn_blocking(open).await {
         Ok(Ok(db)) => Ok(Arc::new(db)),
         Ok(Err(error)) => Err(error.to_string()),

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) route_prefix: String,
     pub(crate) data: PathBuf,
     pub(crate) database: tsdb::Options,
+    /// Blocks wait to be listed here before they are merged; `None` merges all.
+    pub(crate) upload_list: Option<PathBuf>,
     /// How long merged blocks get was given.
     pub(crate) block_range_max_is_given: bool,
     /// Neither flag about retention was given.
@@ -67,6 +69,9 @@ impl Settings {
             external_url,
             data: values.text("storage.tsdb.path").into(),
             database,
+            upload_list: Some(values.text("storage.tsdb.delay-compact-file.path"))
+                .filter(|it| !it.is_empty())
+                .map(Into::into),
             retention_is_default,
             block_range_max_is_given: !values.text("storage.tsdb.max-block-duration").is_empty(),
             exemplars: features.has("exemplar-storage"),
