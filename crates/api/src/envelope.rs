@@ -57,6 +57,11 @@ impl ApiError {
         Self::bad(format!("invalid parameter {}: {cause}", json::quoted(name)))
     }
 
+    /// An agent has no database.
+    pub(crate) fn of_agent() -> Self {
+        Self::new(ErrorKind::Execution, "unavailable with Prometheus Agent")
+    }
+
     /// Says during what it happened.
     pub(crate) fn within(mut self, what: &str) -> Self {
         self.text = format!("{what}: {}", self.text);

@@ -40,6 +40,8 @@ pub struct Options {
     pub lifecycle: bool,
     /// `/api/v1/admin` works.
     pub admin: bool,
+    /// There is no database: what would need one says so.
+    pub agent: bool,
     /// Which origins may read answers: a regular expression, anchored.
     pub cors_origin: regexp::Matcher,
     /// Path that all routes lie under, without a slash at its end: `""` or `/prefix`.
@@ -108,12 +110,19 @@ pub struct Api {
 /// What is there once the server is ready.
 #[derive(Clone)]
 pub struct Parts {
+    /// `None` for an agent.
+    pub storage: Option<Storage>,
+    /// Who scrapes, for targets and metadata.
+    pub scrape: Arc<scrape::Manager>,
+}
+
+/// What is stored here.
+#[derive(Clone)]
+pub struct Storage {
     /// What queries read.
     pub queryable: Arc<dyn Queryable>,
     /// The local database, for its statistics.
     pub db: Arc<tsdb::Db>,
-    /// Who scrapes, for targets and metadata.
-    pub scrape: Arc<scrape::Manager>,
 }
 
 const STARTING: u8 = 0;

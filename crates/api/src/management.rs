@@ -24,17 +24,27 @@ pub enum Command {
 
 pub(crate) fn router(api: &Arc<Api>) -> Router {
     Router::new()
-        .route("/-/healthy", get(|| async { "Prometheus Server is Healthy.\n" }))
+        .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload).put(reload).fallback(only_post))
         .route("/-/quit", post(quit).put(quit).fallback(only_post))
         .with_state(Arc::clone(api))
 }
 
+async fn healthy(State(api): State<Arc<Api>>) -> &'static str {
+    match api.options.agent {
+        true => "Prometheus Agent is Healthy.\n",
+        false => "Prometheus Server is Healthy.\n",
+    }
+}
+
 /// Before, says how far the log has been read.
 async fn ready(State(api): State<Arc<Api>>) -> Response {
     if api.is_ready() {
-        return "Prometheus Server is Ready.\n".into_response();
+        return match api.options.agent {
+            true => "Prometheus Agent is Ready.\n".into_response(),
+            false => "Prometheus Server is Ready.\n".into_response(),
+        };
     }
     let tsdb::ReplayStatus { min, max, current } = api.replay_status();
     let is_replaying = !api.is_stopping() && api.starting.get().is_some();

@@ -25,7 +25,15 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
         .route(
             "/",
             get(|State(api): State<Arc<Api>>| {
-                redirect(format!("{}/query", api.options.route_prefix))
+                let page = if api.options.agent { "agent" } else { "query" };
+                redirect(format!("{}/{page}", api.options.route_prefix))
+            }),
+        )
+        // An agent's page shows its targets.
+        .route(
+            "/agent",
+            get(|State(api): State<Arc<Api>>| {
+                redirect(format!("{}/targets", api.options.route_prefix))
             }),
         )
         .route("/graph", get(graph))

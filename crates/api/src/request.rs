@@ -46,6 +46,15 @@ pub(crate) async fn require_ready(
     if api.is_ready() { next.run(request).await } else { unavailable(&api, String::new()) }
 }
 
+/// Answers for an agent that it has no database.
+pub(crate) async fn require_storage(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if api.options.agent { ApiError::of_agent().into_response() } else { next.run(request).await }
+}
+
 /// The answer before the server is ready and after; `more` follows the words of upstream.
 pub(crate) fn unavailable(api: &Api, more: String) -> Response {
     let stopping = if api.is_stopping() { "true" } else { "false" };

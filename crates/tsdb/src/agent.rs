@@ -255,6 +255,8 @@ impl Inner {
         let result = writer.log(&all);
         if result.is_err() {
             lock(&self.table).give_back(new_series);
+        } else if !new_series.is_empty() {
+            self.show_counts();
         }
         result.map_err(|error| error.to_string())
     }

@@ -16,6 +16,7 @@ pub(super) fn api_options(settings: &Settings) -> api::Options {
         query_timeout: settings.engine.timeout,
         lifecycle: settings.lifecycle,
         admin: settings.admin,
+        agent: settings.agent.is_some(),
         cors_origin: settings.cors_origin.clone(),
         route_prefix: settings.route_prefix.clone(),
         external_url: settings.external_url.clone(),

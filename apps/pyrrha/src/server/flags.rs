@@ -105,6 +105,23 @@ pub(crate) const FLAGS: &[Flag] = &[
         default: "true",
         help: "Compress the tsdb WAL.",
     },
+    switch("agent", "false", "Run in agent mode: scrape, and keep what was scraped to be sent on."),
+    value("storage.agent.path", "data-agent/", "Base path for metrics storage."),
+    switch("storage.agent.wal-compression", "true", "Compress the agent WAL."),
+    hidden("storage.agent.wal-compression-type", "snappy"),
+    hidden("storage.agent.wal-segment-size", "0"),
+    hidden("storage.agent.wal-truncate-frequency", "2h"),
+    value(
+        "storage.agent.retention.min-time",
+        "5m",
+        "Minimum age samples may be before being considered for deletion when the WAL is truncated.",
+    ),
+    value(
+        "storage.agent.retention.max-time",
+        "4h",
+        "Maximum age samples may be before being forcibly deleted when the WAL is truncated.",
+    ),
+    switch("storage.agent.no-lockfile", "false", "Do not create lockfile in data directory."),
     // Taken, so that nobody's command line breaks; not acted upon yet.
     switch(
         "config.auto-reload",
@@ -206,7 +223,6 @@ pub(crate) const FLAGS: &[Flag] = &[
         "true",
         "Send queued alerts before exiting.",
     ),
-    switch("agent", "false", "Run in agent mode."),
     hidden("storage.tsdb.allow-overlapping-compaction", "true"),
     hidden("storage.tsdb.samples-per-chunk", "120"),
     hidden("storage.tsdb.delayed-compaction.max-percent", "10"),
@@ -250,4 +266,55 @@ pub(crate) const NOT_YET: &[&str] = &[
 
 /// Flags whose feature is still to come and that must not be passed over: without `web.config.file`'s TLS and
 /// passwords the server would stand open, and `agent` is another program.
-pub(crate) const REFUSED: &[&str] = &["web.config.file", "agent"];
+pub(crate) const REFUSED: &[&str] = &["web.config.file"];
+
+/// Beginnings of the names that only a server takes.
+const SERVER_ONLY: &[&str] = &[
+    "alertmanager.",
+    "memory.limit",
+    "query.",
+    "rules.",
+    "storage.min-free",
+    "storage.remote.read-",
+    "storage.tsdb.",
+    "web.search.",
+];
+/// Beginning of the names that only an agent takes.
+const AGENT_ONLY: &str = "storage.agent.";
+
+/// Refuses what belongs to the other mode.
+///
+/// # Errors
+/// Upstream's words.
+pub(crate) fn check_mode(agent: bool, given: &[&str]) -> Result<(), String> {
+    let is_wrong = |it: &&&str| match agent {
+        true => SERVER_ONLY.iter().any(|start| it.starts_with(start)),
+        false => it.starts_with(AGENT_ONLY),
+    };
+    let wrong: Vec<String> =
+        given.iter().filter(is_wrong).map(|it| format!("\"--{it}\"")).collect();
+    let how = if agent { "not be used" } else { "only be used" };
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(format!("The following flag(s) can {how} in agent mode: [{}]", wrong.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_mode;
+
+    #[test]
+    fn modes_have_flags_of_their_own() {
+        let given = ["config.file", "storage.tsdb.path", "storage.agent.path", "query.timeout"];
+        assert_eq!(
+            check_mode(true, &given).unwrap_err(),
+            "The following flag(s) can not be used in agent mode: [\"--storage.tsdb.path\" \"--query.timeout\"]"
+        );
+        assert_eq!(
+            check_mode(false, &given).unwrap_err(),
+            "The following flag(s) can only be used in agent mode: [\"--storage.agent.path\"]"
+        );
+        assert_eq!(check_mode(true, &["agent", "web.listen-address"]), Ok(()));
+    }
+}

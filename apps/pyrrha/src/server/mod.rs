@@ -10,13 +10,14 @@ mod flags;
 mod memory;
 mod reload;
 mod settings;
+mod store;
 pub(crate) mod translate;
 mod zero;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use api::{Api, Command, Parts};
+use api::{Api, Command, Parts, Storage};
 use client::Registry;
 use httpserver::Listeners;
 use stdx::{Clock, Directory, SystemClock, SystemDirectory};
@@ -28,6 +29,7 @@ use crate::flag::{self, Values};
 use crate::log;
 use reload::Reloader;
 use settings::Settings;
+use store::Store;
 
 /// Commands from clients that wait; more make their senders wait.
 const COMMANDS_MAX: usize = 8;
@@ -37,6 +39,8 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// A mistake on the command line or in the configuration.
 const EXIT_USAGE: u8 = 2;
+/// A flag of the other mode.
+const EXIT_MODE: u8 = 3;
 
 /// Runs the server with its arguments, its own name first. `zero`: without a configuration file.
 pub(crate) fn main(args: Vec<String>, zero: bool) -> ExitCode {
@@ -50,6 +54,10 @@ pub(crate) fn main(args: Vec<String>, zero: bool) -> ExitCode {
     } else {
         values.text("log.level")
     };
+    if let Err(error) = flags::check_mode(values.is_on("agent"), &values.given()) {
+        eprintln!("{error}");
+        return ExitCode::from(EXIT_MODE);
+    }
     let settings = log::init(level, values.text("log.format"))
         .and_then(|()| refuse_unsafe_to_ignore(&values))
         .and_then(|()| Settings::new(&values, zero));
@@ -141,24 +149,29 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
     let http = tokio::spawn(httpserver::serve(listeners, router, settings.http.clone(), stopped));
 
     let code = match open(&settings, &reloader, &config, &clock, &registry).await {
-        Ok(db) => {
-            let memory = memory::Watch::start(Arc::clone(&db));
-            if let Err(error) = &memory {
+        Ok(store) => {
+            let memory = store.database().map(|db| memory::Watch::start(Arc::clone(db)));
+            if let Some(Err(error)) = &memory {
                 tracing::error!(%error, "memory is not watched, so its limit does not hold");
             }
             reloader.start(
-                Arc::clone(&db),
+                store.clone(),
                 Arc::clone(&engine),
                 Arc::clone(&clock),
                 &registry,
                 scraping,
             );
             reloader.apply(config, &api).await;
-            api.set_starting(Arc::clone(&db));
+            if let Some(db) = store.database() {
+                api.set_starting(Arc::clone(db));
+            }
             let scrape = reloader.scrape().expect("it was started");
             let set_ready = || {
-                let queryable = Arc::clone(&db) as _;
-                api.set_ready(Parts { queryable, db: Arc::clone(&db), scrape });
+                let of_db = |db: &Arc<tsdb::Db>| Storage {
+                    queryable: Arc::clone(db) as _,
+                    db: Arc::clone(db),
+                };
+                api.set_ready(Parts { storage: store.database().map(of_db), scrape });
                 tracing::info!("Server is ready to receive web requests.");
                 if settings.config_file.is_none() {
                     zero::print(&addresses, &settings);
@@ -166,12 +179,12 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
             };
             let end = tokio::select! {
                 () = serve_until_told(&mut received, &mut reloader, &api) => Ok(()),
-                error = when_loaded(Arc::clone(&db), set_ready) => Err(error),
+                error = when_loaded(store.clone(), set_ready) => Err(error),
             };
             api.set_stopping();
             reloader.shutdown().await;
             drop(memory);
-            let closed = close(db).await;
+            let closed = close(store).await;
             match end {
                 Ok(()) => closed,
                 Err(error) => {
@@ -198,29 +211,20 @@ async fn open(
     config: &config::Config,
     clock: &Arc<dyn Clock>,
     registry: &Arc<Registry>,
-) -> Result<Arc<tsdb::Db>, String> {
-    let options = reloader.database_options(config);
-    let directory = Arc::new(SystemDirectory::new(&settings.data));
+) -> Result<Store, String> {
+    let (settings, options) = (settings.clone(), reloader.database_options(config));
     let (clock, registry) = (Arc::clone(clock), Arc::clone(registry));
-    let uploads = settings
-        .upload_list
-        .clone()
-        .map(|path| tsdb::UploadList { directory: Arc::new(SystemDirectory::new("")), path });
-    let open = move || {
-        let db = tsdb::Db::start(options, directory, clock, &registry)?;
-        db.set_upload_list(uploads);
-        Ok::<_, tsdb::OpenError>(db)
-    };
+    let open = move || Store::open(&settings, options, clock, &registry);
     match tokio::task::spawn_blocking(open).await {
-        Ok(Ok(db)) => Ok(Arc::new(db)),
+        Ok(Ok(store)) => Ok(store),
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }
 
 /// Waits until all that is stored can be read, then says so; goes on for ever if that succeeds.
-async fn when_loaded(db: Arc<tsdb::Db>, say_so: impl FnOnce()) -> String {
-    match tokio::task::spawn_blocking(move || db.wait_loaded()).await {
+async fn when_loaded(store: Store, say_so: impl FnOnce()) -> String {
+    match tokio::task::spawn_blocking(move || store.wait_loaded()).await {
         Ok(Ok(())) => {
             say_so();
             std::future::pending().await
@@ -230,8 +234,8 @@ async fn when_loaded(db: Arc<tsdb::Db>, say_so: impl FnOnce()) -> String {
     }
 }
 
-async fn close(db: Arc<tsdb::Db>) -> ExitCode {
-    match tokio::task::spawn_blocking(move || db.close()).await {
+async fn close(store: Store) -> ExitCode {
+    match tokio::task::spawn_blocking(move || store.close()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             tracing::error!(err = %error, "closing storage failed");

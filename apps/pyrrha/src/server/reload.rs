@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tsdb::retention::Retention;
 
 use super::settings::{self, RETENTION_MS_DEFAULT, Settings};
+use super::store::Store;
 use super::{translate, zero};
 use crate::host;
 
@@ -28,6 +29,7 @@ pub(super) struct Reloader {
     retention_is_default: bool,
     block_range_max_is_given: bool,
     exemplars: bool,
+    agent: bool,
     /// A zero is stored where a counter began.
     zero_at_start: bool,
     extra_metrics: bool,
@@ -38,7 +40,7 @@ pub(super) struct Reloader {
 }
 
 struct Running {
-    db: Arc<tsdb::Db>,
+    store: Store,
     engine: Arc<Engine>,
     clock: Arc<dyn Clock>,
     scrape: Arc<scrape::Manager>,
@@ -60,6 +62,7 @@ impl Reloader {
             retention_is_default: settings.retention_is_default,
             block_range_max_is_given: settings.block_range_max_is_given,
             exemplars: settings.exemplars,
+            agent: settings.agent.is_some(),
             zero_at_start: settings.zero_at_start,
             extra_metrics: settings.extra_scrape_metrics,
             registry: Arc::clone(registry),
@@ -86,7 +89,8 @@ impl Reloader {
             return Config::load(zero::CONFIG, &config::Options::default());
         };
         let env = |name: &str| std::env::var(name).ok();
-        let options = config::Options { env: &env, ..config::Options::default() };
+        let options =
+            config::Options { agent: self.agent, env: &env, ..config::Options::default() };
         let config = Config::load_file(Path::new(file), &SystemDirectory::new(""), &options)
             .map_err(|error| {
                 format!("couldn't load configuration (--config.file={file:?}): {error}")
@@ -133,7 +137,7 @@ impl Reloader {
     /// Starts discovery and scraping, without jobs.
     pub(super) fn start(
         &mut self,
-        db: Arc<tsdb::Db>,
+        store: Store,
         engine: Arc<Engine>,
         clock: Arc<dyn Clock>,
         registry: &Arc<Registry>,
@@ -143,7 +147,7 @@ impl Reloader {
         let (discovery, mut found) =
             discovery::Manager::start(discovery::Options::new("scrape"), metrics);
         let scrape = Arc::new(scrape::Manager::new(scrape::Parts {
-            appendable: Arc::clone(&db) as _,
+            appendable: store.appendable(),
             clock: Arc::clone(&clock),
             registry,
             user_agent: format!("Pyrrha/{}", crate::VERSION),
@@ -161,7 +165,7 @@ impl Reloader {
         let own_page = host::own_page(Arc::clone(&self.registry));
         let host_page = host::host_page(Arc::clone(&clock));
         self.running =
-            Some(Running { db, engine, clock, scrape, discovery, targets, own_page, host_page });
+            Some(Running { store, engine, clock, scrape, discovery, targets, own_page, host_page });
     }
 
     /// Who scrapes, once started.
@@ -184,15 +188,9 @@ impl Reloader {
                 "storage.tsdb.retention.percentage takes precedence over storage.tsdb.retention.size"
             );
         }
-        running.db.set_retention(Retention {
-            time_ms: options.retention_ms,
-            bytes: options.retention_bytes,
-            percentage: options.retention_percentage,
-        });
-        running.db.set_exemplars_max(options.exemplars_max);
-        running.db.set_float_xor2(options.float_xor2);
-        running.db.set_out_of_order_window(options.out_of_order_window_ms);
-        running.db.set_stale_series_threshold(options.stale_series_threshold);
+        if let Some(db) = running.store.database() {
+            apply_to(db, &options);
+        }
         running.engine.set_subquery_step_ms(config.global.evaluation_interval_ms);
         let seed = scrape::offset_seed(
             &hostname(),
@@ -269,6 +267,18 @@ impl Reloader {
         }
         jobs
     }
+}
+
+fn apply_to(db: &tsdb::Db, options: &tsdb::Options) {
+    db.set_retention(Retention {
+        time_ms: options.retention_ms,
+        bytes: options.retention_bytes,
+        percentage: options.retention_percentage,
+    });
+    db.set_exemplars_max(options.exemplars_max);
+    db.set_float_xor2(options.float_xor2);
+    db.set_out_of_order_window(options.out_of_order_window_ms);
+    db.set_stale_series_threshold(options.stale_series_threshold);
 }
 
 /// Builds every job's HTTP client once, so that a certificate that cannot be read refuses the whole reload. (At the

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tsdb::agent::AgentOptions;
+
 use super::memory;
 use crate::flag::Values;
 
 /// What the flags say.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// `None`: the zero-config start.
     pub(crate) config_file: Option<PathBuf>,
@@ -20,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) route_prefix: String,
     pub(crate) data: PathBuf,
     pub(crate) database: tsdb::Options,
+    /// Instead of a database there is an agent's log in `data`, with these options.
+    pub(crate) agent: Option<AgentOptions>,
     /// Blocks wait to be listed here before they are merged; `None` merges all.
     pub(crate) upload_list: Option<PathBuf>,
     /// How long merged blocks get was given.
@@ -54,6 +59,7 @@ impl Settings {
         database.store_starts = features.has("st-storage");
         database.histogram_starts = features.has("histograms-st-encoding");
         database.float_xor2 = features.has("xor2-encoding");
+        let agent = values.is_on("agent").then(|| agent(values)).transpose()?;
         Ok(Self {
             config_file: (!zero).then(|| values.text("config.file").into()),
             http: httpserver::Options {
@@ -67,7 +73,10 @@ impl Settings {
                 .map_err(|error| error.to_string())?,
             route_prefix: route_prefix(values.text("web.route-prefix"), &external_url),
             external_url,
-            data: values.text("storage.tsdb.path").into(),
+            data: values
+                .text(if agent.is_some() { "storage.agent.path" } else { "storage.tsdb.path" })
+                .into(),
+            agent,
             database,
             upload_list: Some(values.text("storage.tsdb.delay-compact-file.path"))
                 .filter(|it| !it.is_empty())
@@ -127,7 +136,7 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
             bytes(values, "storage.tsdb.wal-segment-size")?,
             defaults.wal_segment_bytes,
         ),
-        wal_compression: compression(values)?,
+        wal_compression: compression(values, "storage.tsdb.wal-compression")?,
         block_segment_bytes: or_default(
             bytes(values, "storage.tsdb.max-block-chunk-segment-size")?,
             defaults.block_segment_bytes,
@@ -142,6 +151,24 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
     Ok((options, is_default))
 }
 
+fn agent(values: &Values<'_>) -> Result<AgentOptions, String> {
+    let defaults = AgentOptions::default();
+    let segment_bytes = bytes(values, "storage.agent.wal-segment-size")?;
+    Ok(AgentOptions {
+        wal_segment_bytes: if segment_bytes == 0 {
+            defaults.wal_segment_bytes
+        } else {
+            segment_bytes
+        },
+        wal_compression: compression(values, "storage.agent.wal-compression")?,
+        truncate_every: duration(values, "storage.agent.wal-truncate-frequency")?,
+        age_min_ms: duration_ms(values, "storage.agent.retention.min-time")?,
+        age_max_ms: duration_ms(values, "storage.agent.retention.max-time")?,
+        lock: !values.is_on("storage.agent.no-lockfile"),
+        ..defaults
+    })
+}
+
 /// Blocks are never merged to more than 31 days.
 const BLOCK_RANGE_MAX_MS: i64 = 31 * 24 * 3600 * 1000;
 
@@ -150,11 +177,9 @@ pub(crate) fn block_range_max_ms(retention_ms: i64) -> i64 {
     if retention_ms == 0 { BLOCK_RANGE_MAX_MS } else { (retention_ms / 10).min(BLOCK_RANGE_MAX_MS) }
 }
 
-fn compression(values: &Values<'_>) -> Result<wal::Compression, String> {
-    match (
-        values.is_on("storage.tsdb.wal-compression"),
-        values.text("storage.tsdb.wal-compression-type"),
-    ) {
+/// `flag` is the switch; with `-type` it says how.
+fn compression(values: &Values<'_>, flag: &str) -> Result<wal::Compression, String> {
+    match (values.is_on(flag), values.text(&format!("{flag}-type"))) {
         (false, _) => Ok(wal::Compression::None),
         (true, "snappy") => Ok(wal::Compression::Snappy),
         (true, "zstd") => Ok(wal::Compression::Zstd),

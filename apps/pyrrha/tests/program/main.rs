@@ -1,6 +1,7 @@
 //! Tests of the whole program: started as users start it, asked over HTTP, with real programs as peers.
 
 mod admin;
+mod agent;
 mod api;
 mod backfill;
 mod bad_input;

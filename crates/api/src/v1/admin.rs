@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tsdb::{AdminError, Db};
 
-use super::{parts, selectors, time_range};
+use super::{selectors, storage, time_range};
 use crate::envelope::{ApiError, ErrorKind, Success};
 use crate::param::Params;
 use crate::{Api, json};
@@ -72,7 +72,7 @@ async fn order(
     api: &Api,
     run: impl FnOnce(&Db) -> Result<(), AdminError> + Send + 'static,
 ) -> Result<(), ApiError> {
-    let db = parts(api)?.db;
+    let db = storage(api)?.db;
     let done = tokio::task::spawn_blocking(move || run(&db)).await;
     let internal = |text: String| ApiError::new(ErrorKind::Internal, text);
     done.map_err(|error| internal(error.to_string()))?.map_err(|error| internal(error.to_string()))

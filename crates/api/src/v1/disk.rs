@@ -9,7 +9,7 @@ use crate::envelope::{ApiError, ErrorKind, Success};
 use crate::{Api, json};
 
 pub(crate) async fn blocks(State(api): State<Arc<Api>>) -> Result<Success, ApiError> {
-    let blocks = super::parts(&api)?.db.blocks();
+    let blocks = super::storage(&api)?.db.blocks();
     Ok(Success::new(|out| {
         let mut object = json::Object::new(out);
         json::array(object.key("blocks"), blocks.iter(), |out, it| {
@@ -21,7 +21,7 @@ pub(crate) async fn blocks(State(api): State<Arc<Api>>) -> Result<Success, ApiEr
 
 /// How much room there is, and what could not be read: at the start, ever, and now.
 pub(crate) async fn storage(State(api): State<Arc<Api>>) -> Result<Success, ApiError> {
-    let db = super::parts(&api)?.db;
+    let db = super::storage(&api)?.db;
     let status = tokio::task::spawn_blocking(move || db.storage_status()).await;
     let status = status.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
     Ok(Success::new(|out| {

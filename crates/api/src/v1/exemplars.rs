@@ -8,7 +8,7 @@ use http::StatusCode;
 use model::{Exemplar, Matcher};
 use tsdb::SeriesExemplars;
 
-use super::parts;
+use super::storage;
 use crate::envelope::{ApiError, ErrorKind, Success};
 use crate::param::{self, Params};
 use crate::{Api, json};
@@ -25,7 +25,7 @@ pub(crate) async fn query(
     if selectors.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let db = parts(&api)?.db;
+    let db = storage(&api)?.db;
     let found = tokio::task::spawn_blocking(move || db.exemplars(mint, maxt, &selectors)).await;
     let found = found.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
     Ok(Success::new(|out| json::array(out, &found, series)).into_response())

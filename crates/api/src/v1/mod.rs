@@ -21,14 +21,35 @@ use storage::{Querier, ReadError};
 
 use crate::envelope::{ApiError, ErrorKind};
 use crate::param::{self, Params};
-use crate::request::{cors, require_ready};
-use crate::{Api, Parts};
+use crate::request::{cors, require_ready, require_storage};
+use crate::{Api, Parts, Storage};
 
 /// Bodies of POSTed queries may be this large.
 const BODY_BYTES_MAX: usize = 10 << 20;
 
 pub(crate) fn router(api: &Arc<Api>) -> Router {
     let ready = from_fn_with_state(Arc::clone(api), require_ready);
+    let stored = from_fn_with_state(Arc::clone(api), require_storage);
+    of_storage()
+        .layer(stored)
+        .route("/scrape_pools", get(targets::pools))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(metadata::of_targets))
+        .route("/metadata", get(metadata::of_metrics))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/runtimeinfo", get(status::runtime))
+        .route("/status/buildinfo", get(status::build))
+        .layer(ready)
+        // Answered at once, whether or not the server is ready.
+        .route("/status/walreplay", get(status::wal_replay))
+        .layer(from_fn_with_state(Arc::clone(api), cors))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Arc::clone(api))
+}
+
+/// What an agent has not.
+fn of_storage() -> Router<Arc<Api>> {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
@@ -38,14 +59,6 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
         .route("/labels", get(labels::names).post(labels::names))
         .route("/label/{name}/values", get(labels::values))
         .route("/series", get(series::series).post(series::series))
-        .route("/scrape_pools", get(targets::pools))
-        .route("/targets", get(targets::targets))
-        .route("/targets/metadata", get(metadata::of_targets))
-        .route("/metadata", get(metadata::of_metrics))
-        .route("/status/config", get(status::config))
-        .route("/status/flags", get(status::flags))
-        .route("/status/runtimeinfo", get(status::runtime))
-        .route("/status/buildinfo", get(status::build))
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/tsdb/blocks", get(disk::blocks))
         .route("/status/storage", get(disk::storage))
@@ -53,17 +66,16 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
         .route("/admin/tsdb/delete_series", post(admin::delete).put(admin::delete))
         .route("/admin/tsdb/clean_tombstones", post(admin::clean).put(admin::clean))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
-        .layer(ready)
-        // Answered at once, whether or not the server is ready.
-        .route("/status/walreplay", get(status::wal_replay))
-        .layer(from_fn_with_state(Arc::clone(api), cors))
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Arc::clone(api))
 }
 
 /// What is there once the server is ready; routes are not reached before.
 fn parts(api: &Api) -> Result<Parts, ApiError> {
     api.parts.get().cloned().ok_or_else(|| ApiError::new(ErrorKind::Unavailable, "TSDB not ready"))
+}
+
+/// The database and what queries read; an agent has none, and routes that ask are not reached there.
+fn storage(api: &Api) -> Result<Storage, ApiError> {
+    parts(api)?.storage.ok_or_else(ApiError::of_agent)
 }
 
 /// Reads `match[]`: a vector selector each.
@@ -94,8 +106,8 @@ async fn look_up<T: Send + 'static>(
     (mint, maxt): (i64, i64),
     look: impl FnOnce(&dyn Querier) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let parts = parts(api)?;
-    let run = move || look(parts.queryable.querier(mint, maxt)?.as_ref());
+    let storage = storage(api)?;
+    let run = move || look(storage.queryable.querier(mint, maxt)?.as_ref());
     let found = tokio::task::spawn_blocking(run).await;
     let found = found.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
     found.map_err(|error| ApiError::new(ErrorKind::Execution, error.to_string()))

@@ -170,7 +170,7 @@ impl Drop for Running<'_> {
 }
 
 async fn run(api: &Arc<Api>, mut request: Request) -> Result<Success, ApiError> {
-    let parts = super::parts(api)?;
+    let storage = super::storage(api)?;
     api.metrics.running.add(1.0);
     let _running = Running(&api.metrics.running);
     let start = Instant::now();
@@ -185,7 +185,7 @@ async fn run(api: &Arc<Api>, mut request: Request) -> Result<Success, ApiError> 
     let _cancel = CancelOnDrop(request.options.cancel.clone());
     let api = Arc::clone(api);
     let task = tokio::task::spawn_blocking(move || {
-        let queryable = parts.queryable.as_ref();
+        let queryable = storage.queryable.as_ref();
         let result = match request.when {
             When::At(t) => api.engine.instant(queryable, &request.query, t, &request.options),
             When::Range { start, end, step } => {

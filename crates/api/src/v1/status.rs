@@ -37,7 +37,7 @@ pub(crate) async fn runtime(State(api): State<Arc<Api>>) -> Result<Success, ApiE
             .string("serverTime", &json::rfc3339(api.clock.now_ms()))
             .raw("reloadConfigSuccess", loaded.ok)
             .string("lastConfigTime", &json::rfc3339(loaded.t / 1000 * 1000))
-            .raw("corruptionCount", parts.db.wal_corruptions())
+            .raw("corruptionCount", parts.storage.as_ref().map_or(0, |it| it.db.wal_corruptions()))
             .raw("goroutineCount", tasks)
             .raw("GOMAXPROCS", api.options.threads)
             .raw("GOMEMLIMIT", i64::MAX)
@@ -76,7 +76,7 @@ pub(crate) async fn tsdb(State(api): State<Arc<Api>>, params: Params) -> Result<
             _ => return Err(ApiError::bad("limit must be a positive number")),
         },
     };
-    let db = super::parts(&api)?.db;
+    let db = super::storage(&api)?.db;
     let stats = tokio::task::spawn_blocking(move || db.stats(limit)).await;
     let stats = stats
         .map_err(|error| ApiError::new(crate::envelope::ErrorKind::Internal, error.to_string()))?;
@@ -103,7 +103,7 @@ pub(crate) async fn tsdb(State(api): State<Arc<Api>>, params: Params) -> Result<
 
 /// Ours: how memory stands against its limit, and which jobs are refused new series.
 pub(crate) async fn memory(State(api): State<Arc<Api>>) -> Result<Success, ApiError> {
-    let status = super::parts(&api)?.db.memory();
+    let status = super::storage(&api)?.db.memory();
     Ok(Success::new(|out| {
         let mut object = json::Object::new(out);
         object.raw("limit", status.limit).raw("used", status.used).raw("scarce", status.is_pressed);
