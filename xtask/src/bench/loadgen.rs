@@ -29,6 +29,9 @@ pub(crate) struct Served {
     state: Arc<State>,
 }
 
+/// Writes a page and returns how many lines it has; `None` if there is no such page.
+pub(crate) type Pages = dyn Fn(&Page, &mut Vec<u8>) -> Option<usize> + Send + Sync;
+
 /// What the threads of a listener share.
 #[derive(Default)]
 struct State {
@@ -52,14 +55,36 @@ impl Served {
 /// Opens a listener on loopback that serves `/t/N` for each target and `/flood/N` for any N, from threads that
 /// live as long as this process.
 pub(crate) fn serve(shape: Shape, templates: &Arc<Vec<Vec<String>>>) -> Result<Served> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let port = listener.local_addr()?.port();
     let state = Arc::new(State::default());
     let (shared, templates) = (Arc::clone(&state), Arc::clone(templates));
+    let pages = move |page: &Page, out: &mut Vec<u8>| match *page {
+        Page::Target(at) => {
+            let lines = templates.get(at)?;
+            render(out, lines, at, shape);
+            Some(lines.len())
+        }
+        Page::Flood(at) => {
+            let n = shared.flood_lines.load(Relaxed).max(1);
+            (0..n).for_each(|line| render_flood(out, at, line));
+            Some(n)
+        }
+    };
+    listen(Arc::new(pages), state)
+}
+
+/// As [`serve`], with other pages.
+pub(crate) fn serve_pages(pages: Arc<Pages>) -> Result<Served> {
+    listen(pages, Arc::default())
+}
+
+fn listen(pages: Arc<Pages>, state: Arc<State>) -> Result<Served> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let shared = Arc::clone(&state);
     thread::spawn(move || {
         for stream in listener.incoming().filter_map(Result::ok) {
-            let (state, templates) = (Arc::clone(&shared), Arc::clone(&templates));
-            thread::spawn(move || answer(stream, shape, &templates, &state));
+            let (state, pages) = (Arc::clone(&shared), Arc::clone(&pages));
+            thread::spawn(move || answer(stream, &*pages, &state));
         }
     });
     Ok(Served { port, state })
@@ -95,26 +120,14 @@ fn line(target: usize, at: usize) -> String {
     )
 }
 
-fn answer(stream: TcpStream, shape: Shape, templates: &[Vec<String>], state: &State) {
+fn answer(stream: TcpStream, pages: &Pages, state: &State) {
     let Ok(mut out) = stream.try_clone() else { return };
     let _ = out.set_nodelay(true);
     let mut input = BufReader::new(stream);
     let (mut request, mut page, mut head) = (String::new(), Vec::new(), Vec::new());
-    loop {
+    while let Some(asked) = read_request(&mut input, &mut request) {
         page.clear();
-        let n_lines = match read_request(&mut input, &mut request) {
-            Some(Page::Target(at)) => {
-                let Some(lines) = templates.get(at) else { return };
-                render(&mut page, lines, at, shape);
-                lines.len()
-            }
-            Some(Page::Flood(at)) => {
-                let n = state.flood_lines.load(Relaxed).max(1);
-                (0..n).for_each(|line| render_flood(&mut page, at, line));
-                n
-            }
-            None => return,
-        };
+        let Some(n_lines) = pages(&asked, &mut page) else { return };
         head.clear();
         let _ = write!(
             head,
@@ -129,7 +142,7 @@ fn answer(stream: TcpStream, shape: Shape, templates: &[Vec<String>], state: &St
 }
 
 /// What a request asks for.
-enum Page {
+pub(crate) enum Page {
     Target(usize),
     Flood(usize),
 }
@@ -187,7 +200,7 @@ fn render_flood(page: &mut Vec<u8>, target: usize, at: usize) {
 }
 
 /// `splitmix64`: spreads a number over all bits.
-fn mix(seed: u64) -> u64 {
+pub(super) fn mix(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

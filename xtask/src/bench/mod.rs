@@ -7,6 +7,7 @@ mod flood;
 mod ingest;
 mod loadgen;
 mod peer;
+mod query;
 mod restart;
 
 use std::path::PathBuf;
@@ -20,9 +21,10 @@ use anyhow::{Result, bail};
 pub(crate) fn bench(name: &str, args: &[&str]) -> Result<()> {
     match name {
         "ingest" => ingest::ingest(args),
+        "query" => query::query(args),
         "restart" => restart::restart(args),
         "flood" => flood::flood(args),
-        _ => bail!("unknown benchmark {name}; there are: ingest, restart, flood"),
+        _ => bail!("unknown benchmark {name}; there are: ingest, query, restart, flood"),
     }
 }
 
