@@ -1,10 +1,11 @@
 //! A block as the rest of the house reads it.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use chunk::Columns;
-use model::{Labels, Matcher};
+use model::{Labels, LabelsRef, Matcher, Speller};
 use storage::{Guard, Querier, ReadError, Samples, SelectHints, SeriesSet};
 
 use crate::index::{ChunkMeta, SeriesEntry};
@@ -83,7 +84,7 @@ impl BlockQuerier {
         numbers: Vec<u32>,
         (mint, maxt): (i64, i64),
         hints: &SelectHints,
-    ) -> Result<Vec<u32>, ReadError> {
+    ) -> Result<Vec<Selected>, ReadError> {
         let limit = hints.limit;
         let index = self.block.index();
         let (mut entry, mut kept) = (SeriesEntry::default(), Vec::with_capacity(numbers.len()));
@@ -97,8 +98,10 @@ impl BlockQuerier {
             index.read_series(number, &mut entry)?;
             index.check_labels(&entry)?;
             let deleted = self.block.tombstones().get(u64::from(number));
-            if entry.chunks.iter().any(|it| is_wanted(it, mint, maxt, deleted)) {
-                kept.push(number);
+            let mut wanted = entry.chunks.iter().filter(|it| is_wanted(it, mint, maxt, deleted));
+            if let Some(first) = wanted.next() {
+                let only = wanted.next().is_none().then_some(*first);
+                kept.push(Selected { number, only });
             }
         }
         Ok(kept)
@@ -117,9 +120,9 @@ impl Querier for BlockQuerier {
             (0, 0) => (self.mint, self.maxt),
             (mint, maxt) => (mint.max(self.mint), maxt.min(self.maxt)),
         };
-        let numbers = self.with_chunks(numbers, (mint, maxt), hints)?;
-        let guard = hints.guard.clone();
-        Ok(Box::new(BlockSeries { block: Arc::clone(&self.block), numbers, guard }))
+        let series = self.with_chunks(numbers, (mint, maxt), hints)?;
+        let (block, guard) = (Arc::clone(&self.block), hints.guard.clone());
+        Ok(Box::new(BlockSeries { block, mint, maxt, series, guard }))
     }
 
     fn label_values(
@@ -149,28 +152,67 @@ impl Querier for BlockQuerier {
 /// Selected series of a block, in label order.
 struct BlockSeries {
     block: Arc<Block>,
-    numbers: Vec<u32>,
+    /// What they were selected for.
+    mint: i64,
+    maxt: i64,
+    series: Vec<Selected>,
     guard: Guard,
+}
+
+/// A selected series.
+#[derive(Clone, Copy)]
+struct Selected {
+    number: u32,
+    /// Its chunk, if it has one only in the range it was selected for: an instant query finds it here.
+    only: Option<ChunkMeta>,
 }
 
 impl SeriesSet for BlockSeries {
     fn len(&self) -> usize {
-        self.numbers.len()
+        self.series.len()
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.series[..])
     }
 
     fn labels(&self, at: usize) -> Labels {
         let (index, mut entry) = (self.block.index(), SeriesEntry::default());
-        let labels =
-            index.read_labels(self.numbers[at], &mut entry).and_then(|()| index.labels(&entry));
+        let number = self.series[at].number;
+        let labels = index.read_labels(number, &mut entry).and_then(|()| index.labels(&entry));
         // The same bytes were read and checked when the series was selected.
         labels.unwrap_or_default()
     }
 
+    fn each_labels(&self, each: &mut dyn FnMut(usize, LabelsRef<'_>) -> ControlFlow<()>) {
+        let (index, mut entry) = (self.block.index(), SeriesEntry::default());
+        let mut speller = Speller::default();
+        let pair = |(name, value)| Ok::<_, Error>((index.symbol(name)?, index.symbol(value)?));
+        for (at, it) in self.series.iter().enumerate() {
+            let spelled = index
+                .read_labels(it.number, &mut entry)
+                .and_then(|()| speller.spell(entry.labels.iter().copied(), pair));
+            // As in `labels`.
+            if each(at, spelled.unwrap_or(LabelsRef::EMPTY)).is_break() {
+                return;
+            }
+        }
+    }
+
     fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
-        let number = self.numbers[at];
+        let Selected { number, only } = self.series[at];
+        let deleted = self.block.tombstones().get(u64::from(number));
+        if let Some(only) = only
+            && self.mint <= mint
+            && maxt <= self.maxt
+        {
+            return match is_wanted(&only, mint, maxt, deleted) {
+                true => read_chunk(&self.block, &only, mint, maxt, deleted, out),
+                false => Ok(()),
+            };
+        }
         let mut entry = SeriesEntry::default();
         self.block.index().read_series(number, &mut entry)?;
-        let deleted = self.block.tombstones().get(u64::from(number));
         let wanted = entry.chunks.iter().filter(|it| is_wanted(it, mint, maxt, deleted));
         for (n, it) in wanted.enumerate() {
             if n % CHUNKS_PER_CHECK == CHUNKS_PER_CHECK - 1 {

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::METRIC_NAME;
+use crate::label_list::LabelsRef;
 use crate::name::{is_legacy_label_name, quote};
 
 /// An immutable label set: names sorted bytewise and unique, no empty value. Cloning copies a pointer.
@@ -61,6 +62,16 @@ impl Labels {
                 put(out, value);
             }
         }
+    }
+
+    /// Takes what [`Labels::encode_sorted`] wrote.
+    pub(crate) fn from_encoded(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The set, borrowed.
+    pub fn borrowed(&self) -> LabelsRef<'_> {
+        LabelsRef::new(&self.0)
     }
 
     /// The encoding described at the top of this module.
@@ -196,6 +207,17 @@ impl fmt::Debug for Labels {
 #[derive(Clone)]
 pub struct LabelBytes<'a> {
     rest: &'a [u8],
+}
+
+impl<'a> LabelBytes<'a> {
+    pub(crate) fn new(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+
+    /// What was not walked yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for LabelBytes<'a> {

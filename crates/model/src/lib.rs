@@ -13,6 +13,7 @@
 pub mod duration;
 mod exemplar;
 mod histogram;
+mod label_list;
 mod labels;
 mod matcher;
 mod metadata;
@@ -25,6 +26,7 @@ pub use histogram::{
     Bucket, ClassicError, ClassicHistogram, Converted, CounterResetHint, FloatHistogram, Histogram,
     HistogramError, SCHEMA_CUSTOM, SCHEMA_KNOWN, SCHEMA_MAX, SCHEMA_MIN, Span,
 };
+pub use label_list::{LabelList, LabelsRef, Speller};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchType, Matcher};
 pub use metadata::{Metadata, MetricType};

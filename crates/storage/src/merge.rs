@@ -1,6 +1,11 @@
 //! Joins views of several storages (head and blocks, local and remote) into one.
 
-use model::{Labels, Matcher};
+use std::hash::BuildHasher;
+use std::ops::ControlFlow;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use model::{LabelList, Labels, LabelsRef, Matcher};
 
 use crate::query::Mark;
 use crate::{Querier, ReadError, Samples, SelectHints, SeriesSet};
@@ -48,10 +53,12 @@ impl Querier for MergeQuerier {
         if let [only] = &self.parts[..] {
             return only.select(hints, matchers);
         }
-        let sorted = SelectHints { sorted: true, ..hints.clone() };
+        // The first ones in the order of labels are those that stay if not all may.
+        let sorted = hints.sorted || 0 < hints.limit;
+        let hints = SelectHints { sorted, ..hints.clone() };
         let mut sets = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
-            let set = part.select(&sorted, matchers)?;
+            let set = part.select(&hints, matchers)?;
             if !set.is_empty() {
                 sets.push(set);
             }
@@ -59,7 +66,7 @@ impl Querier for MergeQuerier {
         if sets.len() == 1 {
             return Ok(sets.remove(0));
         }
-        Ok(Box::new(MergedSet::new(sets, hints)?))
+        Ok(Box::new(MergedSet::new(sets, &hints)?))
     }
 
     fn label_values(
@@ -79,6 +86,8 @@ impl Querier for MergeQuerier {
 /// Series of several sets, equal label sets joined.
 struct MergedSet {
     sets: Vec<Box<dyn SeriesSet>>,
+    /// The distinct label sets, as they were found.
+    labels: LabelList,
     series: Vec<Merged>,
     /// `(set, position)` of every part, grouped by series, in the order of the sets.
     parts: Vec<(u32, u32)>,
@@ -86,48 +95,141 @@ struct MergedSet {
 }
 
 struct Merged {
-    labels: Labels,
+    /// Which of the label sets.
+    labels: u32,
     /// Where the series' parts end in `MergedSet::parts`.
     parts_end: usize,
 }
 
+/// A part of a series.
+struct Part {
+    /// Which of the label sets.
+    labels: u32,
+    set: u32,
+    at: u32,
+}
+
 impl MergedSet {
+    /// Joins the series with equal labels. They come out in the order of the first set and what each of the
+    /// others adds, or sorted by labels; at most `hints.limit` of them then, if it is not 0.
     fn new(sets: Vec<Box<dyn SeriesSet>>, hints: &SelectHints) -> Result<Self, ReadError> {
-        let (limit, guard) = (hints.limit, &hints.guard);
-        let mut all: Vec<(Labels, u32, u32)> = Vec::new();
-        let mut bytes = 0;
-        for (i, set) in sets.iter().enumerate() {
-            let set_at = u32::try_from(i).expect("a view has few parts");
-            for at in 0..set.len() {
-                if at % SERIES_PER_CHECK == SERIES_PER_CHECK - 1 {
-                    guard.check(bytes)?;
+        let (mut known, mut all) = (Known::default(), Vec::new());
+        for (set, set_at) in sets.iter().zip(0..) {
+            let mut ended = Ok(());
+            set.each_labels(&mut |at, labels| {
+                // A series that is gone in the meantime has none.
+                if !labels.is_empty() {
+                    all.push(Part {
+                        labels: known.find_or_add(labels),
+                        set: set_at,
+                        at: index(at),
+                    });
                 }
-                let labels = set.labels(at);
-                bytes += labels.as_bytes().len() + 2 * size_of::<(Labels, u32, u32)>() + 16;
-                let at = u32::try_from(at).expect("a set has less than 2^32 series");
-                all.push((labels, set_at, at));
+                if at % SERIES_PER_CHECK == SERIES_PER_CHECK - 1 {
+                    ended = hints.guard.check(known.bytes() + 2 * size_of_val(&all[..]));
+                }
+                if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            ended?;
+        }
+        let bytes = known.bytes() + 2 * size_of_val(&all[..]);
+        // Each set is a run that nearly ascends, which a stable sort merges.
+        all.sort_by_key(|it| it.labels);
+        let mut merged = Self {
+            sets,
+            labels: known.labels,
+            series: Vec::new(),
+            parts: all.iter().map(|it| (it.set, it.at)).collect(),
+            bytes,
+        };
+        for (end, it) in (1..).zip(&all) {
+            match merged.series.last_mut() {
+                Some(last) if last.labels == it.labels => last.parts_end = end,
+                _ => merged.series.push(Merged { labels: it.labels, parts_end: end }),
             }
         }
-        let all = stdx::sort::try_sort_by(all, Ord::cmp, || guard.check(bytes))?;
-        let mut merged =
-            Self { sets, series: Vec::new(), parts: Vec::with_capacity(all.len()), bytes };
-        for (labels, set, at) in all {
-            if merged.series.last().is_none_or(|last| last.labels != labels) {
-                if 0 < limit && merged.series.len() == limit {
-                    break;
-                }
-                merged.series.push(Merged { labels, parts_end: 0 });
-            }
-            merged.parts.push((set, at));
-            merged.series.last_mut().expect("just pushed").parts_end = merged.parts.len();
+        if hints.sorted {
+            merged.sort(hints)?;
         }
         Ok(merged)
+    }
+
+    fn sort(&mut self, hints: &SelectHints) -> Result<(), ReadError> {
+        let order = (0..self.series.len()).collect();
+        let compare =
+            |a: &usize, b: &usize| self.borrowed_labels(*a).cmp(&self.borrowed_labels(*b));
+        let mut order = stdx::sort::try_sort_by(order, compare, || hints.guard.check(self.bytes))?;
+        if 0 < hints.limit {
+            order.truncate(hints.limit);
+        }
+        let mut parts = Vec::with_capacity(self.parts.len());
+        let series = order.into_iter().map(|at| {
+            parts.extend_from_slice(self.parts_of(at));
+            Merged { labels: self.series[at].labels, parts_end: parts.len() }
+        });
+        self.series = series.collect();
+        self.parts = parts;
+        Ok(())
     }
 
     fn parts_of(&self, at: usize) -> &[(u32, u32)] {
         let start = if at == 0 { 0 } else { self.series[at - 1].parts_end };
         &self.parts[start..self.series[at].parts_end]
     }
+
+    fn borrowed_labels(&self, at: usize) -> LabelsRef<'_> {
+        self.labels.get(self.series[at].labels as usize)
+    }
+
+    /// Joins what `read` appends of each part.
+    fn read_parts(
+        &self,
+        at: usize,
+        out: &mut Samples,
+        read: impl Fn(&dyn SeriesSet, usize, &mut Samples) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        for &(set, part_at) in self.parts_of(at) {
+            let floats = out.t.len();
+            let histograms = out.histogram_t.len();
+            read(self.sets[set as usize].as_ref(), part_at as usize, out)?;
+            join_tail(&mut out.st, &mut out.t, &mut out.v, floats);
+            join_tail(&mut out.histogram_st, &mut out.histogram_t, &mut out.histogram, histograms);
+        }
+        Ok(())
+    }
+}
+
+/// Distinct label sets.
+#[derive(Default)]
+struct Known {
+    labels: LabelList,
+    table: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Known {
+    /// Bytes that they take.
+    fn bytes(&self) -> usize {
+        self.labels.bytes() + 5 * self.table.capacity()
+    }
+
+    /// The place of a label set in the list, behind all others if it is new.
+    fn find_or_add(&mut self, labels: LabelsRef<'_>) -> u32 {
+        let Self { labels: all, table, hasher } = self;
+        let hash = hasher.hash_one(labels.as_bytes());
+        if let Some(known) = table.find(hash, |it| all.get(*it as usize) == labels) {
+            return *known;
+        }
+        let new = index(all.len());
+        all.push(labels);
+        table.insert_unique(hash, new, |it| hasher.hash_one(all.get(*it as usize).as_bytes()));
+        new
+    }
+}
+
+/// Positions of series are kept in 32 bits.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).expect("a set has less than 2^32 series")
 }
 
 impl SeriesSet for MergedSet {
@@ -140,18 +242,25 @@ impl SeriesSet for MergedSet {
     }
 
     fn labels(&self, at: usize) -> Labels {
-        self.series[at].labels.clone()
+        self.borrowed_labels(at).to_labels()
+    }
+
+    fn each_labels(&self, each: &mut dyn FnMut(usize, LabelsRef<'_>) -> ControlFlow<()>) {
+        let _ = (0..self.len()).try_for_each(|at| each(at, self.borrowed_labels(at)));
     }
 
     fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
-        for &(set, part_at) in self.parts_of(at) {
-            let floats = out.t.len();
-            let histograms = out.histogram_t.len();
-            self.sets[set as usize].read(part_at as usize, mint, maxt, out)?;
-            join_tail(&mut out.st, &mut out.t, &mut out.v, floats);
-            join_tail(&mut out.histogram_st, &mut out.histogram_t, &mut out.histogram, histograms);
-        }
-        Ok(())
+        self.read_parts(at, out, |set, at, out| set.read(at, mint, maxt, out))
+    }
+
+    fn read_newest(
+        &self,
+        at: usize,
+        mint: i64,
+        maxt: i64,
+        out: &mut Samples,
+    ) -> Result<(), ReadError> {
+        self.read_parts(at, out, |set, at, out| set.read_newest(at, mint, maxt, out))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Reading.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use model::{FloatHistogram, Labels, Matcher};
+use model::{FloatHistogram, Labels, LabelsRef, Matcher};
 
 /// Opens views of what is stored.
 pub trait Queryable: Send + Sync {
@@ -113,11 +114,31 @@ pub trait SeriesSet: Send + Sync {
     /// The labels of series `at`.
     fn labels(&self, at: usize) -> Labels;
 
+    /// Shows the labels of all series, in the order of their positions, until `each` breaks. Cheaper than
+    /// asking for those of one after the other.
+    fn each_labels(&self, each: &mut dyn FnMut(usize, LabelsRef<'_>) -> ControlFlow<()>) {
+        let _ = (0..self.len()).try_for_each(|at| each(at, self.labels(at).borrowed()));
+    }
+
     /// Appends the samples of series `at` within `mint..=maxt` to `out`, ascending in time.
     ///
     /// # Errors
     /// If a chunk cannot be read; `out` then holds what came before it.
     fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError>;
+
+    /// As [`SeriesSet::read`] for those who need the newest sample only: older ones may be left out.
+    ///
+    /// # Errors
+    /// As there.
+    fn read_newest(
+        &self,
+        at: usize,
+        mint: i64,
+        maxt: i64,
+        out: &mut Samples,
+    ) -> Result<(), ReadError> {
+        self.read(at, mint, maxt, out)
+    }
 }
 
 /// Decoded samples of one series, in columns: floats, and beside them native histograms. Each is

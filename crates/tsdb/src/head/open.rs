@@ -48,6 +48,14 @@ impl Open {
         }
     }
 
+    /// The last sample, if it is a float that has no start time.
+    pub(crate) fn newest_float(&self) -> Option<(i64, f64)> {
+        match self {
+            Self::Float(it) => Some((it.last_t(), it.last_v())),
+            Self::Rare(_) => None,
+        }
+    }
+
     /// The samples so far.
     pub(crate) fn as_data(&self) -> ChunkData<'_> {
         match self {

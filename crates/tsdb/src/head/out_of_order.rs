@@ -115,7 +115,7 @@ impl OutOfOrder {
         (both.mint, both.maxt)
     }
 
-    fn is_used(&self) -> bool {
+    pub(super) fn is_used(&self) -> bool {
         self.is_used.load(SeqCst)
     }
 

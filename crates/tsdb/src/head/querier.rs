@@ -1,11 +1,13 @@
 //! Reading the head.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use chunk::Columns;
-use model::{Labels, Matcher};
+use model::{LabelList, Labels, LabelsRef, Matcher, Speller};
 use storage::merge::sort_since;
 use storage::{Guard, Querier, ReadError, Samples, SelectHints, SeriesSet};
 
@@ -13,6 +15,7 @@ use super::Head;
 use super::index::pairs_of;
 use super::isolation::View;
 use super::open::Open;
+use super::pairs::PairId;
 use super::series::{Finished, Page, Series, for_each_page, page_of};
 use crate::sync::{lock, read};
 
@@ -238,6 +241,33 @@ impl HeadSet {
         (self.labels, self.series) = all.into_iter().unzip();
         Ok(())
     }
+
+    /// Spells the labels of some series into `list`, from its start on. Those that are gone have none.
+    fn spell(&self, some: &[u64], list: &mut LabelList) {
+        list.clear();
+        // Pairs keep their numbers while the index is locked.
+        let mut speller: Speller<PairId> = Speller::default();
+        let index = read(&self.head.index);
+        let pair = |id| Ok::<_, Infallible>(index.pairs.get(id));
+        let mut left = some.iter();
+        for_each_page(
+            &self.head.pages,
+            some,
+            |it| *it,
+            |page, series| {
+                left.by_ref()
+                    .take_while(|it| *it != series)
+                    .for_each(|_| list.push(LabelsRef::EMPTY));
+                let spelled =
+                    page.get(*series).map(|it| speller.spell(pairs_of(page.key(it)), pair));
+                list.push(match spelled {
+                    Some(Ok(labels)) => labels,
+                    None => LabelsRef::EMPTY,
+                });
+            },
+        );
+        left.for_each(|_| list.push(LabelsRef::EMPTY));
+    }
 }
 
 impl SeriesSet for HeadSet {
@@ -256,6 +286,22 @@ impl SeriesSet for HeadSet {
         }
     }
 
+    fn each_labels(&self, each: &mut dyn FnMut(usize, LabelsRef<'_>) -> ControlFlow<()>) {
+        if !self.labels.is_empty() {
+            let _ = (0..self.len()).try_for_each(|at| each(at, self.labels[at].borrowed()));
+            return;
+        }
+        let mut list = LabelList::default();
+        for (run, some) in self.series.chunks(LABELS_PER_LOCK).enumerate() {
+            // Nobody waits for `each`.
+            self.spell(some, &mut list);
+            let first = run * LABELS_PER_LOCK;
+            if (0..some.len()).try_for_each(|at| each(first + at, list.get(at))).is_break() {
+                return;
+            }
+        }
+    }
+
     fn read(&self, at: usize, mint: i64, maxt: i64, out: &mut Samples) -> Result<(), ReadError> {
         let late_mint = mint.max(self.late_mint);
         let (mint, maxt) = (mint.max(self.mint), maxt.min(self.maxt));
@@ -269,6 +315,26 @@ impl SeriesSet for HeadSet {
             out.retain_since(mark, |t| !deleted.contains(t));
         }
         Ok(())
+    }
+
+    fn read_newest(
+        &self,
+        at: usize,
+        mint: i64,
+        maxt: i64,
+        out: &mut Samples,
+    ) -> Result<(), ReadError> {
+        let (series, range) = (self.series[at], (mint.max(self.mint), maxt.min(self.maxt)));
+        let is_plain =
+            !self.head.out_of_order.is_used() && self.head.deletions.get(series).is_none();
+        let newest = if is_plain { self.head.newest(series, range, &self.view) } else { None };
+        match newest {
+            Some((t, v)) => {
+                out.push(t, v);
+                Ok(())
+            }
+            None => self.read(at, mint, maxt, out),
+        }
     }
 }
 
@@ -358,6 +424,16 @@ impl Head {
             finished.truncate(n + 1);
         }
         Some(Chunks { finished, open, n_hidden })
+    }
+
+    /// The newest sample of a series, if that is a float in the range which the view may see: it is at hand then.
+    fn newest(&self, series: u64, (mint, maxt): (i64, i64), view: &View) -> Option<(i64, f64)> {
+        let page = self.pages.find(page_of(series))?;
+        let page = lock(&page);
+        let record = page.get(series)?;
+        let is_hidden = 0 < record.tail && view.hides(record.tail_commit);
+        let (t, v) = record.open.as_ref()?.newest_float()?;
+        (!is_hidden && mint <= t && t <= maxt).then_some((t, v))
     }
 
     /// The labels of a series, if it is there.
