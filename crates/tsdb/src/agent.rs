@@ -12,6 +12,7 @@ mod metrics;
 mod replay;
 mod series;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -21,7 +22,8 @@ use std::time::Duration;
 use model::SeriesRef;
 use stdx::{Clock, Directory};
 use storage::{Appendable, Appender};
-use wal::{checkpoint, segment};
+use wal::checkpoint::{self, CheckpointError, Found};
+use wal::segment;
 
 use crate::OpenError;
 use crate::sync::lock;
@@ -50,6 +52,9 @@ pub struct AgentOptions {
     pub out_of_order_window_ms: i64,
     /// Take the `lock` file.
     pub lock: bool,
+    /// Checkpoints hold what is known of the series, in batches of so many, and no samples: the segments are
+    /// not read again. `None` folds the segments.
+    pub checkpoint_batch: Option<NonZeroUsize>,
 }
 
 impl Default for AgentOptions {
@@ -62,6 +67,7 @@ impl Default for AgentOptions {
             age_max_ms: 4 * 3600 * 1000,
             out_of_order_window_ms: 0,
             lock: true,
+            checkpoint_batch: None,
         }
     }
 }
@@ -114,7 +120,8 @@ impl AgentDb {
         checkpoint::remove_unfinished(directory.as_ref(), folder)
             .map_err(OpenError::io("remove unfinished checkpoints"))?;
         let start = clock.monotonic();
-        let table = replay::replay(&directory, &metrics)?;
+        let mut table = replay::replay(&directory, &metrics)?;
+        table.remembers_labels = options.checkpoint_batch.is_some();
         metrics.replay_seconds.set((clock.monotonic() - start).as_secs_f64());
         let wal_options = wal_options(&options);
         let wal_metrics = wal::Metrics::register(registry);
@@ -281,7 +288,7 @@ impl Inner {
             }
             last
         };
-        self.fold(folder, last, mint)?;
+        self.checkpoint(folder, last, mint)?;
         lock(&self.table).forget_finally(last);
         let removed = lock(&self.log).as_mut().map_or(Ok(()), |it| it.remove_below(last + 1));
         if let Err(error) = removed {
@@ -294,8 +301,39 @@ impl Inner {
         })
     }
 
-    fn fold(&self, folder: &Path, last: u32, mint: i64) -> Result<(), String> {
+    fn checkpoint(&self, folder: &Path, last: u32, mint: i64) -> Result<(), String> {
         self.metrics.checkpoints.inc();
+        let made = match self.options.checkpoint_batch {
+            Some(batch) => self.write_known(folder, last, batch),
+            None => self.fold(folder, last, mint),
+        };
+        made.map(drop).map_err(|error| {
+            self.metrics.checkpoints_failed.inc();
+            error.to_string()
+        })
+    }
+
+    /// Writes what is in memory. Appends go on between the batches.
+    fn write_known(
+        &self,
+        folder: &Path,
+        last: u32,
+        batch: NonZeroUsize,
+    ) -> Result<Found, CheckpointError> {
+        let place = checkpoint::Place {
+            directory: Arc::clone(&self.directory),
+            folder,
+            last,
+            options: wal_options(&self.options),
+            clock: Arc::clone(&self.clock),
+        };
+        let all = lock(&self.table).references();
+        let active = all.chunks(batch.get()).flat_map(|it| lock(&self.table).records(it));
+        let gone = std::iter::once_with(|| lock(&self.table).records_of_gone()).flatten();
+        checkpoint::create_of(&place, active.chain(gone))
+    }
+
+    fn fold(&self, folder: &Path, last: u32, mint: i64) -> Result<Found, CheckpointError> {
         let keep = |series: SeriesRef| lock(&self.table).is_needed(series.0);
         let request = checkpoint::Request {
             directory: Arc::clone(&self.directory),
@@ -307,10 +345,7 @@ impl Inner {
             options: wal_options(&self.options),
             clock: Arc::clone(&self.clock),
         };
-        checkpoint::create(&request).map(drop).map_err(|error| {
-            self.metrics.checkpoints_failed.inc();
-            error.to_string()
-        })
+        checkpoint::create(&request)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of series")]

@@ -143,6 +143,56 @@ fn keeps_what_is_young_and_knows_its_series_again() {
 }
 
 #[test]
+fn checkpoints_hold_what_is_in_memory() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let clock = Arc::new(SettableClock::new(START));
+    let open = |registry: &Registry| {
+        let directory = Arc::new(SystemDirectory::new(dir.path()));
+        let checkpoint_batch = std::num::NonZeroUsize::new(3);
+        let options = AgentOptions { checkpoint_batch, ..options() };
+        let clock = Arc::clone(&clock);
+        AgentDb::open(options, directory, clock, registry, Arc::new(|| None)).expect("opens")
+    };
+    let registry = Registry::default();
+    let db = open(&registry);
+    for round in 0..1200i64 {
+        append(&db, 0..if round < 100 { 20 } else { 10 }, START + round * 30_000);
+    }
+    let newest = START + 1199 * 30_000;
+    clock.set(START + 10 * HOUR);
+    db.maintain();
+    assert_eq!(metric(&registry, "prometheus_agent_deleted_series"), 10.0);
+    let directory = Arc::new(SystemDirectory::new(dir.path()));
+    let found = checkpoint::last(directory.as_ref(), Path::new("wal")).expect("lists");
+    let mut reader = checkpoint::open(directory, &found.expect("there is one")).expect("opens");
+    let (mut series, mut samples) = (Vec::new(), Vec::new());
+    while let Some(it) = reader.next().expect("reads") {
+        let (kind, body) = record::split(it.bytes).expect("is known");
+        match kind {
+            Kind::Series => record::series(body, |at, it| series.push((at.0, it))),
+            Kind::Samples => record::samples(body, |it| samples.push((it.series.0, it.t, it.v))),
+            _ => panic!("nothing else: {kind:?}"),
+        }
+        .expect("decodes");
+    }
+    // All twenty series, of which ten have samples.
+    let expected: Vec<(u64, Labels)> =
+        (0..20u8).map(|i| (u64::from(i) + 1, labels(i.into()))).collect();
+    assert_eq!(series, expected);
+    assert_eq!(samples, (1..=10).map(|it| (it, newest, 0.0)).collect::<Vec<_>>());
+
+    // It is enough to go on.
+    drop(db);
+    let registry = Registry::default();
+    let db = open(&registry);
+    let mut appender = db.appender();
+    assert_eq!(appender.append(&labels(3), newest, 1.0), Err(AppendError::OutOfOrder));
+    let series = [3, 15, 20].map(|i| appender.append(&labels(i), newest + 1, 1.0).expect("takes"));
+    assert_eq!(series.map(|it| it.0), [4, 16, 21]);
+    appender.commit().expect("commits");
+}
+
+#[test]
 fn takes_samples_of_all_kinds() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let clock = Arc::new(SettableClock::new(START));

@@ -49,6 +49,20 @@ pub struct Request<'a> {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Where a checkpoint of given records goes.
+pub struct Place<'a> {
+    /// Where files are.
+    pub directory: Arc<dyn Directory>,
+    /// The folder of the log.
+    pub folder: &'a Path,
+    /// The last segment that it stands for.
+    pub last: u32,
+    /// How to write it.
+    pub options: Options,
+    /// For the writer.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// Why a checkpoint was not made. The log is as it was.
 #[derive(Debug)]
 pub enum CheckpointError {
@@ -122,9 +136,6 @@ pub fn remove_before(directory: &dyn Directory, folder: &Path, index: u32) -> io
 pub fn create(request: &Request<'_>) -> Result<Found, CheckpointError> {
     let directory = request.directory.as_ref();
     remove_unfinished(directory, request.folder)?;
-    let name = format!("{PREFIX}{:08}", request.last);
-    let done = request.folder.join(&name);
-    let unfinished = request.folder.join(format!("{name}.tmp"));
     let mut sources = Vec::new();
     let mut first = segment::list(directory, request.folder)?.first().copied().unwrap_or(0);
     if let Some(found) = last(directory, request.folder)? {
@@ -140,16 +151,49 @@ pub fn create(request: &Request<'_>) -> Result<Found, CheckpointError> {
     sources.push(Reader::new(Arc::clone(&request.directory), request.folder, first..=request.last));
 
     let (shared, clock) = (Arc::clone(&request.directory), Arc::clone(&request.clock));
+    let unfinished = unfinished(request.folder, request.last);
     let writer = Writer::open(shared, &unfinished, request.options, clock, Metrics::default())?;
     let mut fold = Fold::new(request, writer);
     for mut source in sources {
         fold.read(&mut source)?;
     }
     fold.finish().map_err(CheckpointError::Write)?;
+    publish(directory, request.folder, request.last)
+}
+
+/// Makes a checkpoint of records that the caller knows, instead of what the log holds. Segments and older
+/// checkpoints stay, for the caller to remove.
+///
+/// # Errors
+/// See [`CheckpointError`].
+pub fn create_of(
+    place: &Place<'_>,
+    records: impl IntoIterator<Item = Vec<u8>>,
+) -> Result<Found, CheckpointError> {
+    let directory = place.directory.as_ref();
+    remove_unfinished(directory, place.folder)?;
+    let (shared, clock) = (Arc::clone(&place.directory), Arc::clone(&place.clock));
+    let unfinished = unfinished(place.folder, place.last);
+    let mut writer = Writer::open(shared, &unfinished, place.options, clock, Metrics::default())?;
+    for record in records {
+        writer.log(&[&record]).map_err(CheckpointError::Write)?;
+    }
+    writer.close().map_err(CheckpointError::Write)?;
+    publish(directory, place.folder, place.last)
+}
+
+/// What a checkpoint is called while it is written.
+fn unfinished(folder: &Path, last: u32) -> PathBuf {
+    folder.join(format!("{PREFIX}{last:08}.tmp"))
+}
+
+/// Puts a checkpoint that is written in charge.
+fn publish(directory: &dyn Directory, folder: &Path, last: u32) -> Result<Found, CheckpointError> {
+    let (unfinished, done) = (unfinished(folder, last), folder.join(format!("{PREFIX}{last:08}")));
     directory.sync_dir(&unfinished)?;
     directory.rename(&unfinished, &done)?;
-    directory.sync_dir(request.folder)?;
-    Ok(Found { index: request.last, folder: done })
+    directory.sync_dir(folder)?;
+    Ok(Found { index: last, folder: done })
 }
 
 /// Opens a checkpoint for reading.

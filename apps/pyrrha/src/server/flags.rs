@@ -121,6 +121,16 @@ pub(crate) const FLAGS: &[Flag] = &[
         "4h",
         "Maximum age samples may be before being forcibly deleted when the WAL is truncated.",
     ),
+    switch(
+        "storage.agent.checkpoint-from-in-memory-series",
+        "false",
+        "Make checkpoints from the series in memory instead of reading the WAL again.",
+    ),
+    value(
+        "storage.agent.checkpoint-batch-size",
+        "1000",
+        "Number of series in a batch, with --storage.agent.checkpoint-from-in-memory-series.",
+    ),
     switch("storage.agent.no-lockfile", "false", "Do not create lockfile in data directory."),
     // Taken, so that nobody's command line breaks; not acted upon yet.
     switch(

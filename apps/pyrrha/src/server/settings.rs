@@ -1,6 +1,7 @@
 //! The command line, checked and in the types that the parts take.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -154,6 +155,7 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
 fn agent(values: &Values<'_>) -> Result<AgentOptions, String> {
     let defaults = AgentOptions::default();
     let segment_bytes = bytes(values, "storage.agent.wal-segment-size")?;
+    let checkpoint_batch: NonZeroUsize = number(values, "storage.agent.checkpoint-batch-size")?;
     Ok(AgentOptions {
         wal_segment_bytes: if segment_bytes == 0 {
             defaults.wal_segment_bytes
@@ -165,6 +167,9 @@ fn agent(values: &Values<'_>) -> Result<AgentOptions, String> {
         age_min_ms: duration_ms(values, "storage.agent.retention.min-time")?,
         age_max_ms: duration_ms(values, "storage.agent.retention.max-time")?,
         lock: !values.is_on("storage.agent.no-lockfile"),
+        checkpoint_batch: values
+            .is_on("storage.agent.checkpoint-from-in-memory-series")
+            .then_some(checkpoint_batch),
         ..defaults
     })
 }

@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use model::{Exemplar, Labels, SeriesRef};
 use std::hash::BuildHasher;
-use wal::record::{self, Kind};
+use wal::record::{self, Kind, RefSample};
 
 /// New series are logged in records of about this size.
 const RECORD_BYTES: usize = 1 << 20;
@@ -24,6 +24,14 @@ pub(super) struct Series {
     pub(super) exemplar: Option<Box<Exemplar>>,
 }
 
+/// What is left of a series that is forgotten.
+struct Forgotten {
+    /// The one that was written when it was.
+    segment: u32,
+    /// Empty if they are not remembered.
+    labels: Labels,
+}
+
 /// All series, those that are forgotten, and records that no commit has logged yet.
 #[derive(Default)]
 pub(super) struct Table {
@@ -31,11 +39,19 @@ pub(super) struct Table {
     by_labels: HashTable<u64>,
     hasher: FixedState,
     last_ref: u64,
-    /// Forgotten series, and the segment that was written when they were.
-    forgotten: BTreeMap<u64, u32>,
+    /// Forgotten series.
+    forgotten: BTreeMap<u64, Forgotten>,
+    /// The labels of forgotten series are kept with them.
+    pub(super) remembers_labels: bool,
     /// References of the log that mean another series with the same labels.
     aliases: HashMap<u64, u64>,
     unlogged: Vec<Vec<u8>>,
+}
+
+fn started(kind: Kind) -> Vec<u8> {
+    let mut record = Vec::new();
+    record::start(kind, &mut record);
+    record
 }
 
 impl Table {
@@ -54,9 +70,7 @@ impl Table {
         let series = self.last_ref + 1;
         self.insert(series, labels.clone());
         if self.unlogged.last().is_none_or(|it| RECORD_BYTES < it.len()) {
-            let mut record = Vec::new();
-            record::start(Kind::Series, &mut record);
-            self.unlogged.push(record);
+            self.unlogged.push(started(Kind::Series));
         }
         let record = self.unlogged.last_mut().expect("pushed above");
         record::put_series(record, SeriesRef(series), labels);
@@ -111,13 +125,14 @@ impl Table {
             if let Ok(entry) = self.by_labels.find_entry(hash, |it| *it == series) {
                 entry.remove();
             }
-            self.forgotten.insert(series, segment);
+            let labels = if self.remembers_labels { old.labels } else { Labels::default() };
+            self.forgotten.insert(series, Forgotten { segment, labels });
         }
     }
 
     /// Forgets even the references of those that no segment after `last` names.
     pub(super) fn forget_finally(&mut self, last: u32) {
-        self.forgotten.retain(|_, segment| last < *segment);
+        self.forgotten.retain(|_, it| last < it.segment);
     }
 
     /// True if a record of the series has to stay in the log.
@@ -126,6 +141,45 @@ impl Table {
         self.series.contains_key(target)
             || self.forgotten.contains_key(target)
             || self.forgotten.contains_key(&series)
+    }
+
+    /// The references of all series, ascending.
+    pub(super) fn references(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = self.series.keys().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Records that say what is known of these series: their labels, and as samples without meaning the times of
+    /// their newest.
+    pub(super) fn records(&self, references: &[u64]) -> Vec<Vec<u8>> {
+        let known = || references.iter().filter_map(|it| Some((*it, self.series.get(it)?)));
+        let [mut series, mut samples] = [Kind::Series, Kind::Samples].map(started);
+        known()
+            .for_each(|(it, known)| record::put_series(&mut series, SeriesRef(it), &known.labels));
+        let seen = known().filter(|it| it.1.last_t != i64::MIN);
+        let seen =
+            seen.map(|(it, known)| RefSample { series: SeriesRef(it), t: known.last_t, v: 0.0 });
+        record::put_samples(&mut samples, seen);
+        vec![series, samples]
+    }
+
+    /// A record of what later segments may still name: forgotten series, and second references.
+    pub(super) fn records_of_gone(&self) -> Option<Vec<u8>> {
+        let mut record = started(Kind::Series);
+        let empty = record.len();
+        let labels_of = |it: &u64| {
+            let forgotten = self.forgotten.get(it).map(|it| &it.labels);
+            self.series.get(it).map(|it| &it.labels).or(forgotten)
+        };
+        let aliases = self.aliases.iter().map(|(alias, target)| (*alias, labels_of(target)));
+        let forgotten = self.forgotten.iter().map(|(it, gone)| (*it, Some(&gone.labels)));
+        for (series, labels) in aliases.chain(forgotten) {
+            if let Some(labels) = labels.filter(|it| !it.is_empty()) {
+                record::put_series(&mut record, SeriesRef(series), labels);
+            }
+        }
+        (empty < record.len()).then_some(record)
     }
 
     pub(super) fn take_unlogged(&mut self) -> Vec<Vec<u8>> {
