@@ -34,6 +34,8 @@ pub(crate) fn fold(
     let mut charge = context.charge();
     let mut states: Vec<Option<State>> = Vec::new();
     states.resize_with(groups.series.len(), || None);
+    charge.add_room::<u32>(groups.series.len())?;
+    let mut seen = Vec::with_capacity(groups.series.len());
     let mut ignored = false;
     for_each(context, op, &mut |at, column| {
         if column.is_empty() {
@@ -41,6 +43,7 @@ pub(crate) fn fold(
         }
         let state = &mut states[groups.of[at] as usize];
         if state.is_none() {
+            seen.push(groups.of[at]);
             *state = Some(State::new(aggregate, steps, &mut charge)?);
         }
         let state = state.as_mut().expect("just made");
@@ -57,7 +60,7 @@ pub(crate) fn fold(
     })?;
     let mixed = states.iter().flatten().any(State::is_mixed);
     note(context, aggregate, place, ignored, mixed);
-    let (series, columns) = finish(groups, states, aggregate, steps);
+    let (series, columns) = finish(&groups, states, &seen, aggregate, steps);
     drop(charge);
     let mut charge = context.charge();
     for (series, column) in series.iter().zip(&columns) {
@@ -67,17 +70,18 @@ pub(crate) fn fold(
     Ok(Materialized::new(steps, series, columns, charge))
 }
 
-/// The columns of all groups that have any point.
+/// The columns of all groups that have any point, in the order in which the first one was seen.
 fn finish(
-    groups: Groups,
-    states: Vec<Option<State>>,
+    groups: &Groups,
+    mut states: Vec<Option<State>>,
+    seen: &[u32],
     aggregate: AggregateOp,
     steps: usize,
 ) -> (Vec<Series>, Vec<Column>) {
     let mut kept = (Vec::new(), Vec::new());
-    for (series, state) in groups.series.into_iter().zip(states) {
-        let Some(state) = state else { continue };
-        kept.0.push(series);
+    for at in seen.iter().map(|at| *at as usize) {
+        let Some(state) = states[at].take() else { continue };
+        kept.0.push(groups.series[at].clone());
         kept.1.push(state.finish(aggregate, steps));
     }
     kept
@@ -290,7 +294,8 @@ pub(crate) fn quantiles(
     let steps = op.steps();
     let input = materialize(context, op)?;
     let mut charge = context.charge();
-    charge.add_room::<usize>(2 * groups.of.len() + 3 * groups.series.len())?;
+    charge.add_room::<usize>(2 * groups.of.len() + 6 * groups.series.len())?;
+    charge.add_room::<Series>(groups.series.len())?;
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.series.len()];
     let mut ignored = false;
     for (at, group) in groups.of.iter().enumerate().filter(|(at, _)| !input.columns[*at].is_empty())
@@ -300,8 +305,10 @@ pub(crate) fn quantiles(
     }
     note(context, AggregateOp::Quantile, place, ignored, false);
     let (mut series, mut columns, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
-    for (group, members) in groups.series.into_iter().zip(&members).filter(|(_, it)| !it.is_empty())
-    {
+    let mut rows: Vec<(Series, Vec<usize>)> =
+        groups.series.into_iter().zip(members).filter(|(_, it)| !it.is_empty()).collect();
+    rows.sort_unstable_by_key(|(_, members)| members[0]);
+    for (group, members) in rows {
         charge.add_columns(1, steps)?;
         let mut out = Column::default();
         out.reset(steps);

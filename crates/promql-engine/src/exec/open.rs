@@ -272,33 +272,27 @@ impl<'q> Opener<'q> {
     fn aggregate_anew(&self, it: &Aggregate, plan: &Plan) -> Result<Materialized, QueryError> {
         let context = self.context;
         let groups = |op: &dyn Operator| group::group(op, &it.grouping, context);
-        let param = |of: fn(&Self, &Plan) -> Result<Scalars, QueryError>| {
-            of(self, it.param.as_ref().expect("the parser has checked that there is a parameter"))
-        };
         if it.op == AggregateOp::CountValues {
             return self.count_values(it);
         }
+        // The parameter is evaluated first.
+        let param = it.param.as_ref().map(|it| self.scalars(it)).transpose()?;
+        let param_place = it.param.as_ref().map_or(plan.place, |it| it.place);
         let op = self.open(&it.operand)?;
-        match it.op {
-            AggregateOp::Quantile => {
-                let phi = param(Self::scalars)?;
+        match (it.op, param) {
+            (AggregateOp::Quantile, Some(phi)) => {
                 let groups = groups(op.as_ref())?;
-                let param_place = it.param.as_ref().map_or(plan.place, |it| it.place);
                 aggregate::quantiles(context, op, groups, &phi, it.operand.place, param_place)
             }
-            AggregateOp::Topk | AggregateOp::Bottomk => {
-                let k = param(Self::scalars)?;
+            (AggregateOp::Topk | AggregateOp::Bottomk, Some(k)) => {
                 topk::top(context, it.op, op.as_ref(), &groups(op.as_ref())?, &k, plan.place)
             }
-            AggregateOp::Limitk => {
-                let k = param(Self::scalars)?;
+            (AggregateOp::Limitk, Some(k)) => {
                 let groups = groups(op.as_ref())?;
                 topk::limit(context, op, &groups, &k)
             }
-            AggregateOp::LimitRatio => {
-                let ratio = param(Self::scalars)?;
-                let place = it.param.as_ref().map_or(plan.place, |it| it.place);
-                topk::limit_ratio(context, op, &ratio, place)
+            (AggregateOp::LimitRatio, Some(ratio)) => {
+                topk::limit_ratio(context, op, &ratio, param_place)
             }
             _ => {
                 let groups = groups(op.as_ref())?;
@@ -371,10 +365,12 @@ impl<'q> Opener<'q> {
             return self.unnamed(op, Map::Plain(f));
         }
         match name {
-            "absent" => {
+            "absent" | "absent_over_time" => {
                 let op = match &it.args[0].op {
                     // Nobody sees these series, so none of them can be in the way of another.
-                    Op::Over(over) => Box::new(self.over(over, plan.grid)?),
+                    Op::Over(over) if name == "absent_over_time" => {
+                        Box::new(self.over(over, plan.grid)?)
+                    }
                     _ => self.open(&it.args[0])?,
                 };
                 Ok(Box::new(call::absent(self.context, op.as_ref(), &it.matchers)?))
@@ -405,7 +401,7 @@ impl<'q> Opener<'q> {
     fn clamp(&self, it: &Call) -> Result<Box<dyn Operator>, QueryError> {
         let op = self.open(&it.args[0])?;
         let number = |at: usize| match it.args.get(at) {
-            Some(arg) => self.scalars(arg),
+            Some(arg) => self.after(op.as_ref(), self.scalars(arg)),
             None => Ok(Scalars::Constant(1.0)),
         };
         let map = match it.function {
@@ -473,7 +469,11 @@ impl<'q> Opener<'q> {
                 (0, Ask::Quantiles { label, phis: phis.collect::<Result<_, QueryError>>()? })
             }
         };
-        let op = self.open(&it.args[vector])?;
+        let mut op = self.open(&it.args[vector])?;
+        if matches!(&ask, Ask::Quantiles { phis, .. } if 1 < phis.len()) {
+            // Each quantile asks for all columns.
+            op = Box::new(materialize(self.context, op)?);
+        }
         let op = Classic::new(op, ask, plan.grid, it.args[vector].place, self.context)?;
         self.unique(Box::new(op), Overlap::NoStep)
     }

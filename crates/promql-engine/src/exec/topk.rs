@@ -33,8 +33,13 @@ pub(crate) fn top(
     let n = groups.series.len().saturating_mul(steps);
     charge.add((n as u64).saturating_mul(size_of::<BinaryHeap<Entry>>() as u64), 0)?;
     let mut heaps: Vec<BinaryHeap<Entry>> = vec![BinaryHeap::new(); n];
+    charge.add_room::<u32>(2 * groups.series.len())?;
+    let mut order = Order::new(groups.series.len());
     let mut ignored = false;
     for_each(context, op, &mut |at, column| {
+        if !column.is_empty() {
+            order.see(groups.of[at]);
+        }
         ignored |= !column.histograms().is_empty();
         let heaps = &mut heaps[groups.of[at] as usize * steps..][..steps];
         let (mut grown, mut room) = (0, 0);
@@ -58,7 +63,7 @@ pub(crate) fn top(
         context.note(|notes| notes.info(place, text));
     }
     let sign = if aggregate == AggregateOp::Topk { 1.0 } else { -1.0 };
-    collect(context, op, heaps, sign)
+    collect(context, op, heaps, &order.seen, sign)
 }
 
 /// One element of a heap, worst first out.
@@ -96,18 +101,39 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
-/// Makes columns of what the heaps hold.
+/// Groups in the order in which a point of them was seen first.
+struct Order {
+    is_seen: Vec<bool>,
+    seen: Vec<u32>,
+}
+
+impl Order {
+    fn new(groups: usize) -> Self {
+        Self { is_seen: vec![false; groups], seen: Vec::with_capacity(groups) }
+    }
+
+    fn see(&mut self, group: u32) {
+        if !std::mem::replace(&mut self.is_seen[group as usize], true) {
+            self.seen.push(group);
+        }
+    }
+}
+
+/// Makes columns of what the heaps hold; `groups` in their order.
 fn collect(
     context: &Context,
     op: &dyn Operator,
-    heaps: Vec<BinaryHeap<Entry>>,
+    mut heaps: Vec<BinaryHeap<Entry>>,
+    groups: &[u32],
     sign: f64,
 ) -> Result<Materialized, QueryError> {
     let steps = op.steps();
     let mut charge = context.charge();
     let mut column_of: Vec<u32> = vec![u32::MAX; op.len()];
     let (mut order, mut columns): (Vec<u32>, Vec<Column>) = (Vec::new(), Vec::new());
-    for (at, heap) in heaps.into_iter().enumerate() {
+    let places = groups.iter().flat_map(|group| (0..steps).map(move |step| (*group, step)));
+    for (group, step) in places {
+        let heap = std::mem::take(&mut heaps[group as usize * steps + step]);
         for entry in heap.into_sorted_vec() {
             let column = &mut column_of[entry.series as usize];
             if *column == u32::MAX {
@@ -118,7 +144,7 @@ fn collect(
                 order.push(entry.series);
             }
             // Negating is exact, so this is the value that came in.
-            columns[*column as usize].set(at % steps, sign * entry.key);
+            columns[*column as usize].set(step, sign * entry.key);
         }
     }
     if steps != 1 {

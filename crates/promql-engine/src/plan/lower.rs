@@ -247,7 +247,7 @@ impl Lowering<'_> {
         let present =
             Plan { op: over, grid: scope.grid, place: self.place(args[at]), scalar: false };
         Ok(Op::Call(Call {
-            function: "absent",
+            function: "absent_over_time",
             args: vec![present],
             matchers,
             instant: scope.instant,

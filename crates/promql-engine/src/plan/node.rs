@@ -134,7 +134,7 @@ pub(crate) struct Info {
 /// Any other function.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Call {
-    /// As in the function table; `absent_over_time` is `absent` of [`RangeFunction::Present`].
+    /// As in the function table; the argument of `absent_over_time` is [`RangeFunction::Present`].
     pub(crate) function: &'static str,
     pub(crate) args: Vec<Plan>,
     /// For `absent`: the matchers of the selector that is the argument.

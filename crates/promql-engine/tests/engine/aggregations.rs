@@ -86,3 +86,16 @@ fn counts_values() {
     bench.check("count_values by (g) (\"v\", m)", "{g=\"a\", v=\"1\"} 2\n{g=\"b\", v=\"0.5\"} 1");
     bench.check("count_values without (i) (\"g\", m)", "{g=\"1\"} 2\n{g=\"0.5\"} 1");
 }
+
+#[test]
+fn groups_stand_in_order_of_the_first_point() {
+    let series = "m{g=\"a\"} 1 stale\nm{g=\"b\"} 2 2\nm{g=\"c\"} 3 3\nm{g=\"a\", x=\"1\"} 4 4";
+    let bench = Bench::new(1, series);
+    bench.check("sum by (g) (m)", "{g=\"b\"} 2\n{g=\"c\"} 3\n{g=\"a\"} 4");
+    bench.check("quantile by (g) (0, m)", "{g=\"b\"} 2\n{g=\"c\"} 3\n{g=\"a\"} 4");
+    bench.check("limitk(1, sum by (g) (m))", "{g=\"b\"} 2");
+    bench.check(
+        "topk by (g) (1, m)",
+        "{__name__=\"m\", g=\"b\"} 2\n{__name__=\"m\", g=\"c\"} 3\n{__name__=\"m\", g=\"a\", x=\"1\"} 4",
+    );
+}

@@ -78,6 +78,17 @@ fn notes_stand_at_the_part_they_are_about() {
 }
 
 #[test]
+fn operands_fail_before_what_follows_them() {
+    let bench = Bench::new(9, SERIES);
+    let clash = "sum_over_time({x=\"1\", __name__=~\"g|k\"}[2m])";
+    let many = "scalar(g + on () {__name__=~\"g|k\"})";
+    let error = "error: vector cannot contain metrics with the same labelset";
+    bench.check(&format!("clamp_min({clash}, {many})"), error);
+    bench.check(&format!("absent({clash})"), error);
+    bench.check("absent_over_time({x=\"1\", __name__=~\"g|k\"}[2m])", "");
+}
+
+#[test]
 fn windows_are_mixed_only_by_what_they_use() {
     let bench = Bench::new(9, SERIES);
     bench.check("delta(m[1m] anchored)", "{x=\"1\"} 0");

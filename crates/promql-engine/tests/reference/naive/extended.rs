@@ -124,10 +124,13 @@ impl Naive<'_> {
             samples.iter().filter(|it| window.start < it.t && it.t < window.end).collect();
         let per_second = if kind == Kind::Rate { seconds(window.end - window.start) } else { 1.0 };
         if hists != 0 {
-            let spanned = counter
-                && first.t < window.start
-                && wide == Wide::Smoothed
-                && histogram::is_reset(first.point.hist()?, samples[1].point.hist()?);
+            // What was lost on the way to the left border is not in its value.
+            let spanned = (counter && first.t < window.start && wide == Wide::Smoothed)
+                .then(|| samples[1].point.hist())
+                .flatten()
+                .filter(|it| {
+                    first.point.hist().is_some_and(|first| histogram::is_reset(first, it))
+                });
             let result =
                 self.extended_hists(kind, window, (left.hist()?, right.hist()?), &inner, spanned)?;
             let result = if kind == Kind::Rate { result.map(|it| it / per_second) } else { result };
@@ -153,7 +156,7 @@ impl Naive<'_> {
         window: &Window<'_>,
         (left, right): (&Hist, &Hist),
         inner: &[&Sample],
-        spanned: bool,
+        spanned: Option<&Hist>,
     ) -> Option<Hist> {
         if kind == Kind::Delta && (left.hint != NO_COUNTER || right.hint != NO_COUNTER) {
             self.warn(window.pos, not_a("gauge", window.name));
@@ -165,9 +168,9 @@ impl Naive<'_> {
             if hists.iter().chain([&left, &right]).any(|it| it.hint == NO_COUNTER) {
                 self.warn(window.pos, not_a("counter", window.name));
             }
-            let (mut before, rest) = match (spanned, hists.split_first()) {
-                (true, Some((first, rest))) => (*first, rest),
-                _ => (left, &hists[..]),
+            let (mut before, rest) = match spanned {
+                Some(after) => (after, hists.get(1..).unwrap_or_default()),
+                None => (left, &hists[..]),
             };
             for it in rest.iter().chain([&right]) {
                 if histogram::is_reset(before, it) {

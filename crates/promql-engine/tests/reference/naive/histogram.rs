@@ -256,8 +256,11 @@ fn align(mut a: Hist, mut b: Hist) -> Result<(Hist, Hist, bool), Incompatible> {
         return Ok((a.with_bounds(&common), b.with_bounds(&common), true));
     }
     while a.zero_threshold != b.zero_threshold {
-        let widest = a.zero_threshold.max(b.zero_threshold);
-        (a, b) = (a.grow_zero(widest), b.grow_zero(widest));
+        if a.zero_threshold < b.zero_threshold {
+            a = a.grow_zero(b.zero_threshold);
+        } else {
+            b = b.grow_zero(a.zero_threshold);
+        }
     }
     let schema = a.schema.min(b.schema);
     Ok((a.reduce(schema), b.reduce(schema), false))

@@ -38,21 +38,23 @@ impl Hist {
         if self.count == 0.0 || q.is_nan() {
             return (f64::NAN, None);
         }
-        let mut buckets = self.buckets();
+        let mut buckets = self.all_buckets();
         let forward = self.sum.is_nan() || q < 0.5;
         let mut rank = if forward { q * self.count } else { (1.0 - q) * self.count };
         if !forward {
             buckets.reverse();
         }
         let (mut seen, mut found) = (0.0, None);
-        for it in &buckets {
+        for (at, it) in buckets.iter().enumerate() {
             seen += it.count;
-            found = Some(*it);
-            if seen >= rank {
+            found = Some((at, *it));
+            if it.count != 0.0 && seen >= rank {
                 break;
             }
         }
-        let mut it = self.cut_zero(found.unwrap_or(Bucket { lower: 0.0, upper: 0.0, count: 0.0 }));
+        let (at, found) =
+            found.unwrap_or((buckets.len(), Bucket { lower: 0.0, upper: 0.0, count: 0.0 }));
+        let mut it = self.cut_zero(found);
         if self.is_custom() {
             if it.lower == f64::NEG_INFINITY {
                 if it.upper <= 0.0 {
@@ -71,9 +73,11 @@ impl Hist {
         rank = if forward { rank - (seen - it.count) } else { seen - rank };
         let total: f64 = buckets.iter().map(|it| it.count).sum();
         let nans = (self.sum.is_nan() && total < self.count).then_some(Nans::Present);
-        if self.sum.is_nan() {
-            // As upstream has it: looking for NaN, it loses the bucket that it found.
-            it = self.all_buckets().last().copied().unwrap_or(it);
+        if let Some(last) =
+            buckets.get(at + 1..).and_then(<[Bucket]>::last).filter(|_| self.sum.is_nan())
+        {
+            // As upstream has it: counting on to find out about NaN, it loses the bucket that it found.
+            it = *last;
         }
         let share = rank / it.count;
         (self.inside(it, share), nans)
