@@ -14,7 +14,7 @@ const MINUTE: i64 = 60_000;
 /// changes nothing. Without optimisation all takes about ten times as long.
 const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 50 });
 
-const N_SERIES: usize = 10_000;
+const N_SERIES: usize = 6000;
 const N_SAMPLES: i64 = 30;
 
 /// Makes its series up, and gives the query up at a chosen call.

@@ -7,7 +7,7 @@ use model::{CounterResetHint, FloatHistogram, is_stale_nan};
 use storage::{Samples, SeriesSet};
 
 use crate::annotation::Place;
-use crate::context::{Context, Worker};
+use crate::context::{Context, WORK_BETWEEN_CHECKS, Worker};
 use crate::exec::scalar::Scalars;
 use crate::exec::select::pinned_name;
 use crate::exec::series::TYPE;
@@ -123,7 +123,10 @@ impl SubquerySource {
         worker.with_column(self.grid.len, |worker, column| {
             self.op.eval(at, worker, column)?;
             worker.charge_points(column)?;
-            for (step, v) in column.floats() {
+            for (n, (step, v)) in column.floats().enumerate() {
+                if n % WORK_BETWEEN_CHECKS == WORK_BETWEEN_CHECKS - 1 {
+                    worker.context.check()?;
+                }
                 out.push(self.grid.t(step), v);
             }
             for (step, histogram) in column.histograms() {

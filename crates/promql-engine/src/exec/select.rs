@@ -95,19 +95,28 @@ impl InstantSelect {
     }
 
     /// [`InstantSelect::fill`] for a series of floats only.
-    fn fill_floats(&self, samples: &Samples, out: &mut Column) {
+    fn fill_floats(
+        &self,
+        samples: &Samples,
+        worker: &mut Worker<'_>,
+        out: &mut Column,
+    ) -> Result<(), QueryError> {
         let (values, present) = out.parts_mut();
         let mut floats = Cursor::default();
-        for (step, value) in values.iter_mut().enumerate() {
-            let t = self.shift.apply(self.grid.t(step));
-            let Some(at) = floats.newest(&samples.t, t, t.saturating_sub(self.lookback_ms)) else {
-                continue;
-            };
-            if !is_stale_nan(samples.v[at]) {
-                *value = self.float(samples, at);
-                present.set(step);
+        for (n, values) in values.chunks_mut(STEPS_BETWEEN_CHECKS).enumerate() {
+            worker.spend(values.len())?;
+            for (i, value) in values.iter_mut().enumerate() {
+                let step = n * STEPS_BETWEEN_CHECKS + i;
+                let t = self.shift.apply(self.grid.t(step));
+                let oldest = t.saturating_sub(self.lookback_ms);
+                let Some(at) = floats.newest(&samples.t, t, oldest) else { continue };
+                if !is_stale_nan(samples.v[at]) {
+                    *value = self.float(samples, at);
+                    present.set(step);
+                }
             }
         }
+        Ok(())
     }
 }
 
@@ -127,11 +136,12 @@ impl Operator for InstantSelect {
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         worker.with_samples(|worker, samples| {
             worker.read(self.set.as_ref(), at, (self.mint, self.maxt), samples)?;
-            worker.spend(self.grid.len + samples.len())?;
+            worker.spend(samples.len())?;
             out.reset(self.grid.len);
             if samples.histogram_t.is_empty() {
-                self.fill_floats(samples, out);
+                self.fill_floats(samples, worker, out)?;
             } else {
+                worker.spend(self.grid.len)?;
                 self.fill(samples, out);
             }
             worker.count_queryable(out.len());
@@ -143,6 +153,9 @@ impl Operator for InstantSelect {
         true
     }
 }
+
+/// Steps that are filled before it is looked whether the query has to end.
+const STEPS_BETWEEN_CHECKS: usize = 1 << 14;
 
 /// Walks ascending times.
 #[derive(Default)]

@@ -86,11 +86,11 @@ impl Slide {
             floats.slide(&samples.t, start, end);
             histograms.slide(&samples.histogram_t, start, end);
             let n = floats.len() + histograms.len();
+            worker.spend(n + 1)?;
             if n == 0 {
                 continue;
             }
             queryable += n;
-            worker.spend(n + 1)?;
             visit(Window {
                 t: &samples.t[floats.start..floats.end],
                 v: &samples.v[floats.start..floats.end],
