@@ -1,11 +1,14 @@
 //! Response compression as upstream negotiates it.
 //!
 //! The first of `gzip` and `deflate` (a zlib stream) that `Accept-Encoding` names, in its order, is used;
-//! weights are not understood: a token with `;q=` is passed over. Answers carry `Vary: Accept-Encoding`.
+//! weights are not understood: a token with `;q=` is passed over. Answers carry `Vary: Accept-Encoding`. A body
+//! that is made piece by piece is compressed so.
+
+mod pieces;
 
 use std::io::Write;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -13,12 +16,13 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use pieces::Packed;
 
 /// Below this many bytes a body is sent as it is: the header would cost more.
 const BYTES_MIN: usize = 128;
 /// Above this many bytes compressing is moved off the runtime's event loop.
 const BYTES_INLINE_MAX: usize = 64 << 10;
-/// Bodies of the server are built in memory; none is larger than a query's budget.
+/// Bodies whose size is known are in memory already.
 const BYTES_MAX: usize = usize::MAX;
 
 /// An encoding that a client takes.
@@ -72,6 +76,10 @@ pub(crate) async fn middleware(request: Request, next: Next) -> Response {
 
 async fn encode(response: Response, encoding: Encoding) -> Response {
     let (mut head, body) = response.into_parts();
+    if body.size_hint().exact().is_none() {
+        head.headers.insert(CONTENT_ENCODING, name(encoding));
+        return Response::from_parts(head, Body::new(Packed::new(body, encoding)));
+    }
     let bytes = match axum::body::to_bytes(body, BYTES_MAX).await {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -85,12 +93,15 @@ async fn encode(response: Response, encoding: Encoding) -> Response {
     }
     let packed = pack(bytes, encoding).await;
     head.headers.remove(CONTENT_LENGTH);
-    let name = match encoding {
+    head.headers.insert(CONTENT_ENCODING, name(encoding));
+    Response::from_parts(head, Body::from(packed))
+}
+
+fn name(encoding: Encoding) -> HeaderValue {
+    HeaderValue::from_static(match encoding {
         Encoding::Gzip => "gzip",
         Encoding::Deflate => "deflate",
-    };
-    head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
-    Response::from_parts(head, Body::from(packed))
+    })
 }
 
 async fn pack(bytes: Bytes, encoding: Encoding) -> Vec<u8> {

@@ -1,13 +1,16 @@
 //! Metrics about requests.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use axum::body::HttpBody;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use client::{Counter, Family, Histogram, Registry};
+use hyper::body::Frame;
 
 /// Requests, durations and sizes by handler.
 #[derive(Clone)]
@@ -54,9 +57,46 @@ pub(crate) async fn middleware(
     let handler = path.as_ref().map_or("unknown", MatchedPath::as_str);
     metrics.requests.get(&[handler, response.status().as_str()]).inc();
     metrics.duration.get(&[handler]).observe(start.elapsed().as_secs_f64());
-    if let Some(bytes) = response.body().size_hint().exact() {
-        #[expect(clippy::cast_precision_loss, reason = "a size past 2^53 is not met")]
-        metrics.size.get(&[handler]).observe(bytes as f64);
+    let size = metrics.size.get(&[handler]);
+    match response.body().size_hint().exact() {
+        Some(bytes) => {
+            observe(&size, bytes);
+            response
+        }
+        None => response.map(|body| Body::new(Counted { body, bytes: 0, size })),
     }
-    response
+}
+
+fn observe(size: &Histogram, bytes: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a size past 2^53 is not met")]
+    size.observe(bytes as f64);
+}
+
+/// A body whose size is known when it was sent.
+struct Counted {
+    body: Body,
+    bytes: u64,
+    size: Arc<Histogram>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame {
+            self.bytes += frame.data_ref().map_or(0, |it| it.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        observe(&self.size, self.bytes);
+    }
 }
