@@ -10,6 +10,9 @@ use crate::json;
 /// At most this many warnings, and as many infos, are listed.
 const ANNOTATIONS_MAX: usize = 10;
 
+/// What upstream says when a list was cut.
+pub(crate) const TRUNCATED: &str = "results truncated due to limit";
+
 /// Why a request failed: what the client sees, and with it the status code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
@@ -25,6 +28,7 @@ pub(crate) enum ErrorKind {
     Canceled,
     Timeout,
     Internal,
+    NotFound,
     Unavailable,
 }
 
@@ -36,6 +40,7 @@ impl ErrorKind {
             Self::Canceled => ("canceled", 499),
             Self::Timeout => ("timeout", 503),
             Self::Internal => ("internal", 500),
+            Self::NotFound => ("not_found", 404),
             Self::Unavailable => ("unavailable", 500),
         }
     }
@@ -112,15 +117,21 @@ impl IntoResponse for Success {
         let mut out = Vec::with_capacity(self.data.len() + 64);
         let mut object = json::Object::new(&mut out);
         object.string("status", "success").key("data").extend_from_slice(&self.data);
-        for (name, list, what) in
-            [("warnings", &self.warnings, "warning"), ("infos", &self.infos, "info")]
-        {
-            if !list.is_empty() {
-                annotations(object.key(name), list, what);
-            }
-        }
-        object.end();
+        notes(&mut out, &self.warnings, &self.infos);
+        out.push(b'}');
         respond(StatusCode::OK, out)
+    }
+}
+
+/// Appends warnings and infos, each unless empty, as further members of an object that has some already.
+pub(crate) fn notes(out: &mut Vec<u8>, warnings: &[String], infos: &[String]) {
+    for (name, list, what) in [("warnings", warnings, "warning"), ("infos", infos, "info")] {
+        if !list.is_empty() {
+            out.push(b',');
+            json::string(out, name);
+            out.push(b':');
+            annotations(out, list, what);
+        }
     }
 }
 
@@ -132,8 +143,14 @@ fn annotations(out: &mut Vec<u8>, list: &[String], what: &str) {
 }
 
 fn respond(status: StatusCode, json: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(json));
+    let mut response = json_response(Body::from(json));
     *response.status_mut() = status;
+    response
+}
+
+/// A response of 200 whose body is JSON.
+pub(crate) fn json_response(body: Body) -> Response {
+    let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

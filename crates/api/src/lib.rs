@@ -2,8 +2,7 @@
 //!
 //! [`Api`] holds what answers need, as the app wired it; [`router`] makes the routes. An endpoint is one
 //! file under `v1`: handler, parameters and JSON shape together. JSON is written straight from the
-//! engine's columns into the buffer that is sent (`json`); queries run on blocking threads, at most
-//! [`Options::queries_max`] at once, and one whose client went away is cancelled.
+//! engine's columns as it is sent (`json`); `query` has the way of a query, from the queue to its last byte.
 //!
 //! Until [`Api::set_ready`], all that needs the storage answers `503 Service Unavailable`.
 
@@ -12,10 +11,12 @@ mod json;
 mod management;
 mod pages;
 mod param;
+mod query;
 mod request;
 mod v1;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
@@ -25,9 +26,11 @@ use client::Registry;
 use promql_engine::Engine;
 use stdx::Clock;
 use storage::Queryable;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 pub use management::Command;
+use query::active_file::ActiveFile;
+use query::running::Queries;
 
 /// Facts and limits that do not change while the server runs.
 #[derive(Clone, Debug)]
@@ -101,10 +104,9 @@ pub struct Api {
     starting: OnceLock<Arc<tsdb::Db>>,
     loaded: RwLock<Loaded>,
     commands: mpsc::Sender<Command>,
-    query_slots: Semaphore,
     state: AtomicU8,
     quitting: AtomicBool,
-    metrics: v1::query::Metrics,
+    queries: Arc<Queries>,
 }
 
 /// What is there once the server is ready.
@@ -138,8 +140,7 @@ impl Api {
         registry: Arc<Registry>,
         commands: mpsc::Sender<Command>,
     ) -> Arc<Self> {
-        let query_slots = Semaphore::new(options.queries_max);
-        let metrics = v1::query::Metrics::new(&registry, options.queries_max);
+        let queries = Arc::new(Queries::new(&registry, options.queries_max));
         let api = Arc::new(Self {
             start_t: clock.now_ms(),
             options,
@@ -150,10 +151,9 @@ impl Api {
             starting: OnceLock::new(),
             loaded: RwLock::default(),
             commands,
-            query_slots,
             state: AtomicU8::new(STARTING),
             quitting: AtomicBool::new(false),
-            metrics,
+            queries,
         });
         let weak = Arc::downgrade(&api);
         registry.gauge_fn("prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.", move || {
@@ -180,6 +180,30 @@ impl Api {
     /// Refuses from now on what needs the storage.
     pub fn set_stopping(&self) {
         self.state.store(STOPPING, Relaxed);
+    }
+
+    /// Keeps the file that tells after a crash which queries ran, and says what ran when the server ended last.
+    /// The data directory is ours by now.
+    pub fn keep_active_queries(&self, path: &Path) {
+        match ActiveFile::create(path, self.options.queries_max) {
+            Ok((file, left)) => {
+                if let Some(queries) = left {
+                    tracing::info!(queries, "These queries didn't finish in prometheus' last run:");
+                }
+                self.queries.set_file(file);
+            }
+            Err(error) => {
+                tracing::error!(%error, path = %path.display(), "there is no file of active queries");
+            }
+        }
+    }
+
+    /// Logs queries to this file from now on, or nowhere; it is opened anew even if it is the same.
+    ///
+    /// # Errors
+    /// If it cannot be opened; all stays as it was.
+    pub fn set_query_log(&self, path: Option<&Path>) -> std::io::Result<()> {
+        self.queries.log().set_file(path)
     }
 
     /// Publishes a configuration that was applied.

@@ -1,18 +1,22 @@
 //! What handlers take from a request, and the checks before them.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::RequestExt;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ORIGIN, VARY};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::Api;
 use crate::envelope::ApiError;
 use crate::param::Params;
+use crate::query::Origin;
 
 /// Reads parameters of the URL and of a form-encoded body (2 MiB at most).
 impl FromRequest<Arc<Api>> for Params {
@@ -34,6 +38,20 @@ impl FromRequest<Arc<Api>> for Params {
             .await
             .map_err(|error| ApiError::bad(format!("error parsing form values: {error}")))?;
         Ok(Self::new(&query, &body))
+    }
+}
+
+/// Who asks: the other end of the connection.
+impl FromRequestParts<Arc<Api>> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self {
+            client: client.map_or_else(String::new, |it| it.0.ip().to_string()),
+            method: parts.method.to_string(),
+            path: format!("{}/api/v1{}", api.options.route_prefix, parts.uri.path()),
+        })
     }
 }
 

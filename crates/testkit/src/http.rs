@@ -29,6 +29,11 @@ pub fn post(port: u16, path: &str, body: &str) -> Option<Answer> {
     send(port, "POST", path, FORM, body.as_bytes())
 }
 
+/// Sends `DELETE` for `path`; `None` if nobody answers.
+pub fn delete(port: u16, path: &str) -> Option<Answer> {
+    send(port, "DELETE", path, FORM, &[])
+}
+
 /// Sends samples by remote write; `None` if nobody answers.
 pub fn write(port: u16, request: &WriteRequest) -> Option<Answer> {
     send(port, "POST", "/api/v1/write", PROTOBUF, &request.body())

@@ -6,6 +6,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use promql_engine::Engine;
+
 /// Memory is looked at so often while there is plenty of it.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -16,7 +18,7 @@ const INTERVAL_CLOSE: Duration = Duration::from_millis(50);
 /// Share of the machine's, or the control group's, memory that is the limit unless told otherwise.
 const DEFAULT_PERCENT: u64 = 80;
 
-/// Tells the database what the process takes, until it is dropped.
+/// Tells the database what the process takes, and queries what there is for them, until it is dropped.
 pub(super) struct Watch {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -27,7 +29,7 @@ impl Watch {
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub(super) fn start(db: Arc<tsdb::Db>) -> std::io::Result<Self> {
+    pub(super) fn start(db: Arc<tsdb::Db>, engine: Arc<Engine>) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("memory".into()).spawn(move || {
             let close = match db.memory().limit / 2 {
@@ -35,10 +37,13 @@ impl Watch {
                 0 => u64::MAX,
                 half => half,
             };
+            let mut room = Room::new(db.memory().limit);
             let mut interval = INTERVAL;
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 let used = anonymous_bytes();
                 db.observe_memory(used);
+                let pool = engine.pool();
+                pool.set_max(room.for_queries(used, pool.held(), interval));
                 interval = if used < close { INTERVAL } else { INTERVAL_CLOSE };
             }
         })?;
@@ -53,6 +58,48 @@ impl Drop for Watch {
             // If it panicked it has said so.
             let _ = thread.join();
         }
+    }
+}
+
+/// Percent of the limit that queries may fill: where new series begin to be refused.
+const QUERIES_PERCENT: u64 = 80;
+
+/// Queries may always hold this share of the limit, so that a full server can still be looked at.
+const QUERIES_SHARE_MIN: u64 = 32;
+
+/// What is freed is resident for about a second more, and must not be taken for what others hold.
+const FREED_AFTER: Duration = Duration::from_secs(2);
+
+/// Says how much there is for queries.
+struct Room {
+    limit: u64,
+    /// The least that all but queries took, in the time that runs and in the one before it.
+    others: [u64; 2],
+    /// How long the first of these times has run.
+    since: Duration,
+}
+
+impl Room {
+    /// `limit` is that of the process; 0 is none.
+    fn new(limit: u64) -> Self {
+        Self { limit, others: [u64::MAX; 2], since: Duration::ZERO }
+    }
+
+    /// What all queries together may hold, when the process was seen to take `used` bytes and queries to hold
+    /// `held`, `interval` after it was asked last.
+    fn for_queries(&mut self, used: u64, held: u64, interval: Duration) -> u64 {
+        if self.limit == 0 {
+            return u64::MAX;
+        }
+        self.since += interval;
+        if FREED_AFTER <= self.since {
+            self.others = [u64::MAX, self.others[0]];
+            self.since = Duration::ZERO;
+        }
+        self.others[0] = self.others[0].min(used.saturating_sub(held));
+        let others = self.others[0].min(self.others[1]);
+        let room = (self.limit / 100 * QUERIES_PERCENT).saturating_sub(others);
+        room.max(self.limit / QUERIES_SHARE_MIN)
     }
 }
 
@@ -101,6 +148,20 @@ fn cgroup_files(cgroups: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn leaves_room_for_queries() {
+        const MB: u64 = 1 << 20;
+        let mut room = Room::new(1000 * MB);
+        let mut ask = |used: u64, held: u64| room.for_queries(used * MB, held * MB, INTERVAL) / MB;
+        assert_eq!(ask(300, 0), 500, "up to 80 %");
+        assert_eq!(ask(500, 200), 500, "what queries hold is theirs");
+        assert_eq!(ask(500, 0), 500, "what they gave back is resident still");
+        assert_eq!([ask(500, 0), ask(500, 0)], [500; 2], "and may be");
+        assert_eq!(ask(500, 0), 300, "no, others took it");
+        assert_eq!([(); 4].map(|()| ask(990, 0)), [300, 300, 300, 31], "never nothing");
+        assert_eq!(Room::new(0).for_queries(MB, 0, INTERVAL), u64::MAX);
+    }
 
     #[test]
     fn finds_the_limits() {

@@ -143,6 +143,10 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
     let options = facts::api_options(&settings);
     let api =
         Api::new(options, Arc::clone(&clock), Arc::clone(&engine), Arc::clone(&registry), commands);
+    if let Err(error) = Reloader::open_query_log(&config, &api) {
+        tracing::error!(file = %reloader.file(), err = %error, "Error loading config");
+        return ExitCode::FAILURE;
+    }
     let metrics = httpserver::Metrics::new(&registry);
     let (stop, stopped) = watch::channel(false);
     let router = httpserver::layers(api::router(&api), &metrics);
@@ -150,7 +154,11 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
 
     let code = match open(&settings, &reloader, &config, &clock, &registry).await {
         Ok(store) => {
-            let memory = store.database().map(|db| memory::Watch::start(Arc::clone(db)));
+            if store.database().is_some() {
+                api.keep_active_queries(&settings.data.join("queries.active"));
+            }
+            let watch = |db| memory::Watch::start(Arc::clone(db), Arc::clone(&engine));
+            let memory = store.database().map(watch);
             if let Some(Err(error)) = &memory {
                 tracing::error!(%error, "memory is not watched, so its limit does not hold");
             }

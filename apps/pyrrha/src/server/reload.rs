@@ -173,6 +173,17 @@ impl Reloader {
         self.running.as_ref().map(|it| Arc::clone(&it.scrape))
     }
 
+    /// Opens the query log that the configuration names, anew even if it is the same.
+    ///
+    /// # Errors
+    /// If it cannot be opened; the one before stays.
+    pub(super) fn open_query_log(config: &Config, api: &Api) -> Result<(), String> {
+        let file = &config.global.query_log_file;
+        let path = (!file.is_empty()).then(|| Path::new(file));
+        api.set_query_log(path)
+            .map_err(|error| format!("can't create json log file: open {file}: {error}"))
+    }
+
     /// Applies a configuration that [`Reloader::load`] returned.
     pub(super) async fn apply(&mut self, config: Config, api: &Api) {
         for warning in &config.warnings {
@@ -218,7 +229,12 @@ impl Reloader {
     /// What is wrong with the configuration; the one before stays in force.
     pub(super) async fn reload(&mut self, api: &Api) -> Result<(), String> {
         tracing::info!(filename = %self.file(), "Loading configuration file");
-        match self.load().and_then(|config| check_clients(&config).map(|()| config)) {
+        match self.load().and_then(|config| {
+            check_clients(&config)?;
+            // The last that can fail, as it takes effect.
+            Self::open_query_log(&config, api)?;
+            Ok(config)
+        }) {
             Ok(config) => {
                 self.apply(config, api).await;
                 tracing::info!(filename = %self.file(), "Completed loading of configuration file");

@@ -6,6 +6,7 @@ mod api;
 mod backfill;
 mod bad_input;
 mod crash;
+mod heavy_queries;
 mod interchange;
 mod pages;
 mod promtool;

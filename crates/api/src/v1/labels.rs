@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use model::Matcher;
 use storage::ReadError;
 
-use super::{TRUNCATED, limit, look_up, selectors, time_range};
-use crate::envelope::{ApiError, Success};
+use super::{limit, look_up, selectors, time_range};
+use crate::envelope::{ApiError, Success, TRUNCATED};
 use crate::param::Params;
 use crate::{Api, json};
 

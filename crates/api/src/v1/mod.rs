@@ -1,5 +1,6 @@
 //! `/api/v1`: one file an endpoint, or a small family of them.
 
+mod active;
 mod admin;
 mod disk;
 mod exemplars;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use model::Matcher;
 use storage::{Querier, ReadError};
 
@@ -63,6 +64,8 @@ fn of_storage() -> Router<Arc<Api>> {
         .route("/status/tsdb/blocks", get(disk::blocks))
         .route("/status/storage", get(disk::storage))
         .route("/status/memory", get(status::memory))
+        .route("/status/active_queries", get(active::list))
+        .route("/status/active_queries/{id}", delete(active::cancel))
         .route("/admin/tsdb/delete_series", post(admin::delete).put(admin::delete))
         .route("/admin/tsdb/clean_tombstones", post(admin::clean).put(admin::clean))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
@@ -74,7 +77,7 @@ fn parts(api: &Api) -> Result<Parts, ApiError> {
 }
 
 /// The database and what queries read; an agent has none, and routes that ask are not reached there.
-fn storage(api: &Api) -> Result<Storage, ApiError> {
+pub(crate) fn storage(api: &Api) -> Result<Storage, ApiError> {
     parts(api)?.storage.ok_or_else(ApiError::of_agent)
 }
 
@@ -112,6 +115,3 @@ async fn look_up<T: Send + 'static>(
     let found = found.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
     found.map_err(|error| ApiError::new(ErrorKind::Execution, error.to_string()))
 }
-
-/// What upstream says when a list was cut.
-const TRUNCATED: &str = "results truncated due to limit";

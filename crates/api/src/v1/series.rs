@@ -7,8 +7,8 @@ use axum::extract::State;
 use model::{Labels, Matcher};
 use storage::{Querier, ReadError, SelectHints};
 
-use super::{TRUNCATED, limit, look_up, selectors, time_range};
-use crate::envelope::{ApiError, Success};
+use super::{limit, look_up, selectors, time_range};
+use crate::envelope::{ApiError, Success, TRUNCATED};
 use crate::param::Params;
 use crate::{Api, json};
 
