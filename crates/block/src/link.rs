@@ -30,7 +30,8 @@ impl Block {
         link(Path::new(INDEX_FILE))?;
         link(Path::new(META_FILE))?;
         // Blocks of old versions may have none.
-        if dir.exists(&self.path().join(TOMBSTONES_FILE)) {
+        let tombstones = self.path().join(TOMBSTONES_FILE);
+        if dir.exists(&tombstones).map_err(Error::io(&tombstones))? {
             link(Path::new(TOMBSTONES_FILE))?;
         }
         [&chunks, &target].into_iter().try_for_each(|it| dir.sync_dir(it).map_err(Error::io(it)))

@@ -96,7 +96,7 @@ impl Tombstones {
     /// If it cannot be read, or its bytes are wrong.
     pub fn read(dir: &dyn Directory, block: &Path) -> Result<(Self, u64), Error> {
         let path = block.join(TOMBSTONES_FILE);
-        if !dir.exists(&path) {
+        if !dir.exists(&path).map_err(Error::io(&path))? {
             return Ok((Self::default(), 0));
         }
         let bytes = dir.read(&path).map_err(Error::io(&path))?;

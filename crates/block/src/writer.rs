@@ -50,7 +50,7 @@ impl<'a> BlockWriter<'a> {
         symbols: &EachSymbol<'_>,
     ) -> Result<Self, Error> {
         let tmp = PathBuf::from(format!("{ulid}{CREATION_SUFFIX}"));
-        if dir.exists(&tmp) {
+        if dir.exists(&tmp).map_err(Error::io(&tmp))? {
             dir.remove_dir_all(&tmp).map_err(Error::io(&tmp))?;
         }
         let chunks = ChunkWriter::create(dir, &tmp, segment_bytes_max)?;

@@ -206,7 +206,7 @@ fn check_tls(http: &HttpClient, dir: &dyn Directory, syntax_only: bool) -> Resul
 }
 
 fn check_file(dir: &dyn Directory, what: &str, file: &str) -> Result<(), String> {
-    if file.is_empty() || dir.exists(Path::new(file)) {
+    if file.is_empty() || dir.exists(Path::new(file)).unwrap_or(false) {
         return Ok(());
     }
     Err(format!("error checking {what} {}: stat {file}: no such file or directory", quote(file)))

@@ -30,7 +30,8 @@ pub(crate) fn is_pattern(text: &str) -> bool {
 pub(crate) fn glob(dir: &dyn Directory, pattern: &str) -> Vec<String> {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     if !name.contains(['*', '?', '[']) {
-        return if dir.exists(Path::new(pattern)) { vec![pattern.to_owned()] } else { Vec::new() };
+        let is_there = dir.exists(Path::new(pattern)).unwrap_or(false);
+        return if is_there { vec![pattern.to_owned()] } else { Vec::new() };
     }
     let root = if pattern.starts_with('/') { "/" } else { "." };
     let listed =

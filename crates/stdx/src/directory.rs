@@ -40,8 +40,8 @@ pub trait Directory: Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The size of a file in bytes.
     fn size(&self, path: &Path) -> io::Result<u64>;
-    /// True if a file or folder of that name is there.
-    fn exists(&self, path: &Path) -> bool;
+    /// True if a file or folder of that name is there. Fails where there is no telling.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
     /// How much room there is. Fails where there is no telling.
     fn space(&self) -> io::Result<Space> {
         Err(io::ErrorKind::Unsupported.into())
@@ -203,8 +203,8 @@ impl Directory for SystemDirectory {
         Ok(fs::metadata(self.at(path))?.len())
     }
 
-    fn exists(&self, path: &Path) -> bool {
-        self.at(path).exists()
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.at(path).try_exists()
     }
 
     fn space(&self) -> io::Result<Space> {

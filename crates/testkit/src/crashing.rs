@@ -12,8 +12,9 @@
 //! - [`CrashingDirectory::fail_after`], [`CrashingDirectory::set_capacity`]: the disk refuses.
 //! - [`CrashingDirectory::flip_bit`]: the medium lies.
 //!
-//! Operations are counted for the thread that made the directory only. So the same seed fails the same
-//! operation, whatever other threads do beside.
+//! Operations are counted for the thread that made the directory only, and for threads of one name, if
+//! [`CrashingDirectory::counting`] gives one. So the same seed fails the same operation, whatever other
+//! threads do beside.
 
 mod power;
 mod tree;
@@ -22,7 +23,7 @@ use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::thread::{self, Thread, ThreadId};
 use std::time::Duration;
 
 use stdx::{Directory, Entry, FileRead, FileWrite, Mapped, Syncing};
@@ -43,6 +44,8 @@ pub struct CrashingDirectory {
     /// Which process this is.
     process: u32,
     thread: ThreadId,
+    /// Threads of this name count, too.
+    counted: Option<&'static str>,
 }
 
 struct Disk {
@@ -80,7 +83,14 @@ impl CrashingDirectory {
             die_at: None,
             fail_at: None,
         };
-        Self { disk: Arc::new(Mutex::new(disk)), process: 0, thread: thread::current().id() }
+        let disk = Arc::new(Mutex::new(disk));
+        Self { disk, process: 0, thread: thread::current().id(), counted: None }
+    }
+
+    /// Counts operations of threads of this name, too: good where they work while the first one waits.
+    #[must_use]
+    pub fn counting(self, name: &'static str) -> Self {
+        Self { counted: Some(name), ..self }
     }
 
     /// Ends the process as `kill -9` does: what was written stays. Returns what the next one sees.
@@ -234,7 +244,7 @@ impl CrashingDirectory {
         if disk.process != self.process {
             return Err(dead());
         }
-        if thread::current().id() != self.thread {
+        if !self.is_counted(&thread::current()) {
             return Ok((disk, Fate::Done));
         }
         let n = disk.n_operations;
@@ -245,6 +255,10 @@ impl CrashingDirectory {
         }
         let fails = disk.fail_at == Some(n);
         Ok((disk, if fails { Fate::Fails } else { Fate::Done }))
+    }
+
+    fn is_counted(&self, thread: &Thread) -> bool {
+        thread.id() == self.thread || self.counted.is_some() && thread.name() == self.counted
     }
 
     /// Begins an operation that has no half.
@@ -426,8 +440,8 @@ impl Directory for CrashingDirectory {
         Ok(disk.tree.file(disk.tree.find(path)?)?.data.len() as u64)
     }
 
-    fn exists(&self, path: &Path) -> bool {
-        self.operate().is_ok_and(|disk| disk.tree.find(path).is_ok())
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.operate()?.tree.find(path).is_ok())
     }
 
     /// The disk does it when it is waited for, or asked and in the mood, or never if a crash comes first.

@@ -214,7 +214,7 @@ fn take_lock(
         return Ok(None);
     }
     let path = PathBuf::from(LOCK_FILE);
-    let was_there = directory.exists(&path);
+    let was_there = directory.exists(&path).map_err(OpenError::Locked)?;
     let lock = directory.lock(&path).map_err(OpenError::Locked)?;
     metrics.clean_start.set(if was_there { 0.0 } else { 1.0 });
     Ok(Some(lock))
@@ -341,6 +341,7 @@ impl Inner {
             last,
             keep: &keep,
             mint,
+            deletions_mint: mint,
             start_times: false,
             options: wal_options(&self.options),
             clock: Arc::clone(&self.clock),

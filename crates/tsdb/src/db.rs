@@ -382,7 +382,7 @@ fn take_lock(
         return Ok(None);
     }
     let path = PathBuf::from(LOCK_FILE);
-    let was_there = directory.exists(&path);
+    let was_there = directory.exists(&path).map_err(OpenError::Locked)?;
     let lock = directory.lock(&path).map_err(OpenError::Locked)?;
     metrics.clean_start.set(if was_there { 0.0 } else { 1.0 });
     if was_there {

@@ -31,7 +31,13 @@ pub(crate) fn set_aside(dir: &dyn Directory, ulid: Ulid, reason: &str) -> Result
     // The same block may have been set aside before, and put back.
     let name =
         |n: u32| if n == 0 { format!("{ulid}{SUFFIX}") } else { format!("{ulid}.{n}{SUFFIX}") };
-    let name = (0..).map(name).find(|it| !dir.exists(Path::new(it))).expect("one is free");
+    let mut names = (0..).map(name);
+    let name = loop {
+        let name = names.next().expect("there is no end of them");
+        if !dir.exists(Path::new(&name)).map_err(Error::io(&path))? {
+            break name;
+        }
+    };
     dir.rename(&path, Path::new(&name)).map_err(Error::io(&path))?;
     let note = Path::new(&name).join(NOTE_FILE);
     let written = dir.create(&note).and_then(|mut it| {

@@ -101,7 +101,7 @@ fn useless(blocks: &[(&Meta, u64)]) -> BTreeMap<Ulid, Reason> {
 pub fn delete_block(dir: &dyn Directory, ulid: Ulid) -> Result<(), Error> {
     let path = PathBuf::from(ulid.to_string());
     let tmp = PathBuf::from(format!("{ulid}{DELETION_SUFFIX}"));
-    if dir.exists(&tmp) {
+    if dir.exists(&tmp).map_err(Error::io(&tmp))? {
         dir.remove_dir_all(&tmp).map_err(Error::io(&tmp))?;
     }
     dir.rename(&path, &tmp).map_err(Error::io(&path))?;

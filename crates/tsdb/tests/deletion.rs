@@ -174,6 +174,34 @@ fn is_kept_by_checkpoints_and_leaves_blocks_without() {
     assert_eq!(of_4, Contents::new());
 }
 
+/// Samples out of order may be older than all others of their series, and than what blocks hold.
+#[test]
+fn reaches_late_samples_and_stays() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let options = Options { out_of_order_window_ms: 9 * RANGE, ..options() };
+    let db = open(dir.path(), options.clone());
+    let append = |t: i64| {
+        let mut appender = db.appender();
+        appender.append(&labels(0), t, 1.0).expect("takes");
+        appender.commit().expect("commits");
+    };
+    append(START + RANGE);
+    [1, 2].iter().for_each(|at| append(START + at));
+    db.delete(START, START + 1, &[Matcher::equal("i", "0")]).expect("deletes");
+    let times = |db: &Db| -> Vec<i64> {
+        everything(db).get(&labels(0)).into_iter().flat_map(|it| it.keys().copied()).collect()
+    };
+    assert_eq!(times(&db), [START + 2, START + RANGE]);
+    // The head is cut behind what is deleted, then the late samples become a block.
+    append(START + 3 * RANGE);
+    db.maintain();
+    let left = [START + 2, START + RANGE, START + 3 * RANGE];
+    assert_eq!(times(&db), left);
+    db.close().expect("closes");
+    drop(db);
+    assert_eq!(times(&open(dir.path(), options)), left);
+}
+
 #[test]
 fn snapshots_open_as_databases() {
     let mut world = World::new();

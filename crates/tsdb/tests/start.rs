@@ -95,7 +95,7 @@ impl Directory for Gated {
         self.directory.size(path)
     }
 
-    fn exists(&self, path: &Path) -> bool {
+    fn exists(&self, path: &Path) -> io::Result<bool> {
         self.directory.exists(path)
     }
 }

@@ -38,8 +38,10 @@ pub struct Request<'a> {
     /// Which series are still needed: those there are, and those that are gone and that later records
     /// still name.
     pub keep: &'a dyn Fn(SeriesRef) -> bool,
-    /// Samples, histograms, exemplars and deletions before this time are not needed.
+    /// Samples, histograms and exemplars before this time are not needed.
     pub mint: i64,
+    /// Nor are deletions that end before this.
+    pub deletions_mint: i64,
     /// Samples are stored with their start times: older records are written anew as those that have
     /// them. Otherwise it goes the other way, and start times are lost.
     pub start_times: bool,
@@ -105,7 +107,7 @@ pub fn last(directory: &dyn Directory, folder: &Path) -> io::Result<Option<Found
 /// # Errors
 /// If the disk refuses.
 pub fn remove_unfinished(directory: &dyn Directory, folder: &Path) -> io::Result<()> {
-    if !directory.exists(folder) {
+    if !directory.exists(folder)? {
         return Ok(());
     }
     for entry in directory.list(folder)? {
@@ -208,7 +210,7 @@ pub fn open(directory: Arc<dyn Directory>, found: &Found) -> io::Result<Reader> 
 }
 
 fn list(directory: &dyn Directory, folder: &Path) -> io::Result<Vec<Found>> {
-    if !directory.exists(folder) {
+    if !directory.exists(folder)? {
         return Ok(Vec::new());
     }
     let mut all: Vec<Found> = Vec::new();

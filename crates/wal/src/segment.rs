@@ -34,7 +34,7 @@ pub fn path(folder: &Path, n: u32) -> PathBuf {
 /// # Errors
 /// If the folder cannot be listed, or a number between the first and the last is missing.
 pub fn list(directory: &dyn Directory, folder: &Path) -> io::Result<Vec<u32>> {
-    if !directory.exists(folder) {
+    if !directory.exists(folder)? {
         return Ok(Vec::new());
     }
     let entries = directory.list(folder)?;

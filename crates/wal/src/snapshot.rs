@@ -105,7 +105,7 @@ impl Build {
     ) -> io::Result<Self> {
         let Position { segment, offset } = at;
         let unfinished = folder.join(format!("{PREFIX}{segment:06}.{offset:010}{UNFINISHED}"));
-        if directory.exists(&unfinished) {
+        if directory.exists(&unfinished)? {
             directory.remove_dir_all(&unfinished)?;
         }
         let shared = Arc::clone(&directory);
@@ -130,7 +130,7 @@ impl Build {
         let directory = self.directory.as_ref();
         directory.sync_dir(&self.unfinished)?;
         let done = self.unfinished.with_extension("");
-        if directory.exists(&done) {
+        if directory.exists(&done)? {
             directory.remove_dir_all(&done)?;
         }
         directory.rename(&self.unfinished, &done)?;

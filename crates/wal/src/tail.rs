@@ -179,7 +179,7 @@ impl Tail {
         // Asked for before the size: what is written in between is not missed.
         let is_ended = match end {
             Some(end) => segment < end.segment,
-            None => self.directory.exists(&segment::path(&self.folder, segment + 1)),
+            None => self.directory.exists(&segment::path(&self.folder, segment + 1)).map_err(io)?,
         };
         let size = || self.file.as_ref().expect("opened above").size().map_err(io);
         let limit = match end {

@@ -226,7 +226,7 @@ fn what_is_behind_the_damage_is_kept() {
         bytes
     );
     assert_eq!(log.bytes(0).len() as u64, PAGE, "a finished segment is whole pages");
-    assert!(!log.directory.exists(Path::new("wal/00000000.repair")));
+    assert!(!log.directory.exists(Path::new("wal/00000000.repair")).expect("looks"));
     // The names beside do not disturb the sequence.
     assert_eq!(segment::list(log.directory.as_ref(), Path::new(WAL)).expect("lists"), [0, 1, 2]);
     assert_eq!(open(&log.directory, Options::default()).segment(), 3);

@@ -39,11 +39,8 @@ pub(super) fn replay(
         }
         first = found.index + 1;
     }
-    let numbers = if directory.exists(folder) {
-        segment::list(directory.as_ref(), folder).map_err(OpenError::io("list WAL segments"))?
-    } else {
-        Vec::new()
-    };
+    let numbers =
+        segment::list(directory.as_ref(), folder).map_err(OpenError::io("list WAL segments"))?;
     let Some(last) = numbers.last().copied().filter(|last| first <= *last) else {
         return Ok(table);
     };

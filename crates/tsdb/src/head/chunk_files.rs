@@ -115,10 +115,25 @@ struct State {
     newest: u32,
 }
 
+impl State {
+    /// The file that is written. A new one is made when there is something to be flushed.
+    fn writing(&mut self) -> &mut Writing {
+        let newest = &mut self.newest;
+        self.writing.get_or_insert_with(|| {
+            *newest += 1;
+            let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
+            buffer.extend_from_slice(&HEADER);
+            Writing { n: *newest, file: None, is_torn: false, written: 0, buffer, mapped: None }
+        })
+    }
+}
+
 struct Writing {
     n: u32,
-    /// `None` if the directory is only read.
+    /// `None` until something is written to it.
     file: Option<Box<dyn FileWrite>>,
+    /// The file may be longer than it should be: a failed write was not cut off.
+    is_torn: bool,
     /// Bytes in the file.
     written: usize,
     /// Bytes that follow them.
@@ -188,20 +203,18 @@ impl ChunkFiles {
         let mut state = lock(&self.state);
         let need = FIXED_BYTES + 10 + chunk.data.len() + 4;
         if state.writing.as_ref().is_some_and(|it| FILE_BYTES_MAX < it.end() + need) {
-            self.finish_file(&mut state)?;
+            // If the disk refuses, the file grows on for as long as the buffer may.
+            let _ = self.finish_file(&mut state);
         }
-        if state.writing.is_none() {
-            self.begin_file(&mut state)?;
-        }
-        let writing = state.writing.as_mut().expect("begun above");
+        let writing = state.writing();
         if BUFFER_BYTES_MAX < writing.buffer.len() {
-            writing.flush()?;
+            self.flush(writing)?;
         }
         let at = ChunkAt { file: writing.n, offset: offset(writing.end()) };
         put_entry(&mut writing.buffer, series, times, chunk, mark);
         if BUFFER_BYTES < writing.buffer.len() {
             // If the disk refuses, the buffer keeps it for the next attempt.
-            let _ = writing.flush();
+            let _ = self.flush(writing);
         }
         Ok(at)
     }
@@ -310,14 +323,15 @@ impl ChunkFiles {
         Ok(Found::Map(Arc::clone(writing.mapped.as_ref().expect("mapped above"))))
     }
 
-    fn begin_file(&self, state: &mut State) -> io::Result<()> {
-        let n = state.newest + 1;
-        let file = if self.read_only { None } else { Some(self.create(n)?) };
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
-        buffer.extend_from_slice(&HEADER);
-        state.newest = n;
-        state.writing = Some(Writing { n, file, written: 0, buffer, mapped: None });
-        Ok(())
+    /// Writes the buffer out, into a file that is made if need be. If that fails, the buffer is kept.
+    fn flush(&self, writing: &mut Writing) -> io::Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
+        if writing.file.is_none() {
+            writing.file = Some(self.create(writing.n)?);
+        }
+        writing.flush()
     }
 
     fn create(&self, n: u32) -> io::Result<Box<dyn FileWrite>> {
@@ -329,7 +343,7 @@ impl ChunkFiles {
 
     fn finish_file(&self, state: &mut State) -> io::Result<()> {
         let Some(writing) = &mut state.writing else { return Ok(()) };
-        writing.flush()?;
+        self.flush(writing)?;
         let map = match &writing.file {
             Some(_) => self.directory.map(&self.path(writing.n))?,
             None => Mapped::held(std::mem::take(&mut writing.buffer)),
@@ -345,7 +359,7 @@ impl ChunkFiles {
         from: ChunkAt,
         each: &mut dyn FnMut(Entry),
     ) -> Result<Option<Repaired>, ReadError> {
-        if !self.directory.exists(&self.folder) {
+        if !self.directory.exists(&self.folder).map_err(self.io(&self.folder))? {
             return Ok(None);
         }
         let entries = self.directory.list(&self.folder).map_err(self.io(&self.folder))?;
@@ -438,10 +452,15 @@ impl Writing {
     /// Writes the buffer out, if there is a file. If that fails, the file is cut back and the buffer kept.
     fn flush(&mut self) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        if let Err(error) = file.write_all(&self.buffer) {
+        if self.is_torn {
             file.set_len(self.written as u64)?;
+        }
+        self.is_torn = true;
+        if let Err(error) = file.write_all(&self.buffer) {
+            self.is_torn = file.set_len(self.written as u64).is_err();
             return Err(error);
         }
+        self.is_torn = false;
         self.written += self.buffer.len();
         self.buffer.clear();
         Ok(())

@@ -94,7 +94,8 @@ impl Head {
             &found,
             |it| *it,
             |page, series| {
-                let range = page.get(*series).and_then(|record| self.range_of(page, record));
+                let range =
+                    page.get(*series).and_then(|record| self.range_of(page, *series, record));
                 let Some((first, last)) = range else { return };
                 let (mint, maxt) = (mint.max(first), maxt.min(last));
                 if mint <= maxt {
@@ -116,8 +117,15 @@ impl Head {
         Ok(())
     }
 
-    /// Times of the first and the last sample of a series; `None` without any.
-    fn range_of(&self, page: &Page, series: &Series) -> Option<(i64, i64)> {
+    /// Times of the first and the last sample of a series, late ones included; `None` without any.
+    fn range_of(&self, page: &Page, number: u64, series: &Series) -> Option<(i64, i64)> {
+        let in_order = self.range_in_order(page, series);
+        let late = page.late.time_range(number);
+        let ((first, last), (late_first, late_last)) = (in_order.or(late)?, late.or(in_order)?);
+        Some((first.min(late_first), last.max(late_last)))
+    }
+
+    fn range_in_order(&self, page: &Page, series: &Series) -> Option<(i64, i64)> {
         let last = page.last_t(series)?;
         let first = match page.finished(series).last() {
             Some(oldest) => self.chunk_files.mint(oldest.at).ok(),

@@ -41,8 +41,11 @@ pub(crate) const WBL_FOLDER: &str = "wbl";
 /// True if the log, which need not be there, may hold a record.
 pub(crate) fn has_log(directory: &dyn Directory) -> bool {
     let folder = Path::new(WBL_FOLDER);
-    directory.exists(folder)
-        && directory.list(folder).map_or(true, |found| found.iter().any(|it| 0 < it.size))
+    match directory.exists(folder) {
+        Ok(true) => directory.list(folder).map_or(true, |found| found.iter().any(|it| 0 < it.size)),
+        Ok(false) => false,
+        Err(_) => true,
+    }
 }
 
 /// What a head has beside its pages about late samples.

@@ -428,7 +428,8 @@ impl<'a> Replay<'a> {
             self.replayed.n_unknown_tombstones += u64::from(!is_removal && self.min_valid <= maxt);
         } else if is_removal {
             self.unlink(series);
-        } else if self.min_valid <= maxt {
+        } else {
+            // Late samples may be as old; what concerns nothing goes at the end.
             self.head.deletions.add(series, Interval { mint, maxt });
         }
     }

@@ -49,7 +49,7 @@ impl Head {
         self.forget(&gone);
         self.metadata.forget(gone.iter().map(|(series, _)| *series));
         self.pages.drop_empty(newest);
-        self.deletions.truncate(mint, |series| {
+        self.deletions.truncate(self.deletions_mint(mint), |series| {
             self.pages.find(page_of(series)).is_some_and(|page| lock(&page).has(series))
         });
         let oldest = self.mint.load(SeqCst);
@@ -65,6 +65,12 @@ impl Head {
             self.metrics.truncations_failed.inc();
             tracing::error!(%error, "truncating head chunk files failed");
         }
+    }
+
+    /// Deletions that end before this concern nothing in a head that is cut at `mint`: late samples may be
+    /// older.
+    fn deletions_mint(&self, mint: i64) -> i64 {
+        mint.min(self.out_of_order.time_range().0)
     }
 
     /// Removes series from the index.
@@ -104,6 +110,7 @@ impl Head {
             last,
             keep: &keep,
             mint,
+            deletions_mint: self.deletions_mint(mint),
             start_times: self.stores_starts,
             options: self.wal_options,
             clock: Arc::clone(&self.clock),

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use client::Registry;
-use model::Matcher;
 use storage::Queryable;
 use testkit::Random;
 use tsdb::Db;
 
-use crate::support::{Contents, read_all};
+use crate::support::Contents;
+use crate::values::{all_series, read_all};
 use crate::world::World;
 
 /// Turns a bit over in a copy of the directory, and lets a database live with it.
@@ -67,8 +67,7 @@ pub(crate) fn flip(world: &World, seed: u64) {
 
 fn found(db: &Db) -> Result<Contents, String> {
     let querier = db.querier(i64::MIN, i64::MAX).map_err(|it| it.to_string())?;
-    let all = [Matcher::equal("no_such_label", "")];
-    read_all(querier.as_ref(), &all, i64::MIN, i64::MAX)
+    read_all(querier.as_ref(), &all_series(), i64::MIN, i64::MAX)
 }
 
 /// What the metrics count of losses.

@@ -6,11 +6,13 @@
 //! as still fail; `HISTORY=<seed> cargo test -p pyrrha-tsdb --test histories` lives it again.
 
 mod flip;
+mod history;
 mod naive;
 mod run;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+mod values;
 mod world;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::steps::History;
+use crate::history::History;
 use crate::world::World;
 
 /// A history that takes longer hangs.

@@ -162,11 +162,11 @@ impl<'a> Fold<'a> {
     }
 
     fn tombstones(&mut self, body: &[u8]) -> Result<(), DecodeError> {
-        let Request { keep, mint, .. } = *self.request;
+        let Request { keep, deletions_mint, .. } = *self.request;
         let mut out = Vec::new();
         record::start(Kind::Tombstones, &mut out);
         record::tombstones(body, |it| {
-            if keep(it.series) && mint <= it.maxt {
+            if keep(it.series) && deletions_mint <= it.maxt {
                 record::put_tombstone(&mut out, it);
             }
         })?;

@@ -31,6 +31,7 @@ pub(crate) fn request(directory: &Arc<dyn Directory>, last: u32) -> checkpoint::
         last,
         keep: &|series| series.0 != 1,
         mint: T + 10,
+        deletions_mint: T + 10,
         start_times: false,
         options: Options::default(),
         clock: Arc::new(SystemClock::default()),

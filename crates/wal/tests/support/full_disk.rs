@@ -138,7 +138,7 @@ impl Directory for FullDisk {
     fn size(&self, path: &Path) -> io::Result<u64> {
         self.inner.size(path)
     }
-    fn exists(&self, path: &Path) -> bool {
+    fn exists(&self, path: &Path) -> io::Result<bool> {
         self.inner.exists(path)
     }
     fn space(&self) -> io::Result<Space> {

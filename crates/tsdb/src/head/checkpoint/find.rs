@@ -91,7 +91,7 @@ fn discard(directory: &dyn Directory, path: &Path, why: &str) -> io::Result<()> 
 
 fn remove_unfinished(directory: &dyn Directory) -> io::Result<()> {
     let folder = Path::new(FOLDER);
-    if directory.exists(folder) {
+    if directory.exists(folder)? {
         for it in directory.list(folder)? {
             if Path::new(&it.name).extension().is_some_and(|it| it == UNFINISHED) {
                 directory.remove_file(&folder.join(it.name))?;
@@ -104,7 +104,7 @@ fn remove_unfinished(directory: &dyn Directory) -> io::Result<()> {
 /// All checkpoints by segment, ascending.
 pub(super) fn list(directory: &dyn Directory) -> io::Result<Vec<(u32, PathBuf)>> {
     let folder = Path::new(FOLDER);
-    if !directory.exists(folder) {
+    if !directory.exists(folder)? {
         return Ok(Vec::new());
     }
     let entries = directory.list(folder)?.into_iter().filter(|it| !it.is_dir);

@@ -151,7 +151,7 @@ impl<'a> Loading<'a> {
             let series = take_u64(&mut bytes)?;
             let (mint, maxt) = (take_i64(&mut bytes)?, take_i64(&mut bytes)?);
             let page = self.head.pages.find(page_of(series));
-            if self.present.min_valid <= maxt && page.is_some_and(|it| lock(&it).has(series)) {
+            if page.is_some_and(|it| lock(&it).has(series)) {
                 self.head.deletions.add(series, Interval { mint, maxt });
             }
         }

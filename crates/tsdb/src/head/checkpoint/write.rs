@@ -141,7 +141,7 @@ impl Head {
 
     fn make_checkpoint_folder(&self) -> io::Result<()> {
         let folder = Path::new(FOLDER);
-        if self.directory.exists(folder) {
+        if self.directory.exists(folder)? {
             return Ok(());
         }
         self.directory.create_dir_all(folder)?;

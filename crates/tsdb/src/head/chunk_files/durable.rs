@@ -58,7 +58,7 @@ impl ChunkFiles {
         let (done, growing) = {
             let mut state = lock(&self.state);
             if let Some(writing) = &mut state.writing {
-                writing.flush()?;
+                self.flush(writing)?;
             }
             let done: Vec<(u32, Arc<Mapped>)> =
                 state.done.iter().map(|(n, map)| (*n, Arc::clone(map))).collect();

@@ -98,3 +98,26 @@ fn reads_while_a_file_grows() {
     files.remove_below(2).expect("removes");
     assert!(files.read(ChunkAt { file: 1, offset: 8 }).is_err());
 }
+
+#[test]
+fn holds_back_what_there_is_no_room_for() {
+    let disk = testkit::CrashingDirectory::new(0);
+    disk.set_capacity(0);
+    let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+    let (files, ..) = load(&directory);
+    let data = xor().repeat(100);
+    let places: Vec<ChunkAt> = (1..100).map(|series| write(&files, series, &data)).collect();
+    let check = |files: &ChunkFiles| {
+        places.iter().for_each(|at| assert_eq!(files.read(*at).expect("reads").data().data, data));
+    };
+    check(&files);
+    disk.set_capacity(100_000);
+    files.close().expect_err("is still too little");
+    check(&files);
+    disk.set_capacity(u64::MAX);
+    files.close().expect("closes");
+    check(&files);
+    let (files, entries, repaired) = load(&directory);
+    assert_eq!((entries.len(), repaired), (99, None));
+    check(&files);
+}

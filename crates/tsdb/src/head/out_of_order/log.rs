@@ -1,17 +1,19 @@
 //! The log of late samples, `wbl`.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use model::SeriesRef;
 use wal::record::{self, Kind, MmapMarker, RefSample};
+use wal::segment;
 
 use super::super::Head;
 use super::super::batch::{Other, Part};
 use super::super::chunk_files::ChunkAt;
-use super::WBL_FOLDER;
 use super::table::{LateChunk, LateSample};
+use super::{WBL_FOLDER, has_log};
 use crate::sync::lock;
 
 /// The log. It is not made before there is something to be logged.
@@ -110,7 +112,20 @@ impl Head {
     pub(crate) fn close_late_log(&self) -> Result<(), String> {
         match std::mem::replace(&mut *lock(&self.out_of_order.log), Log::Closed) {
             Log::Open(writer) => writer.close().map_err(|error| error.to_string()),
-            Log::Untouched | Log::Closed => Ok(()),
+            Log::Untouched => self.sync_leftovers().map_err(|error| format!("sync WBL: {error}")),
+            Log::Closed => Ok(()),
         }
+    }
+
+    /// Syncs what an earlier process that was killed may have left unsynced.
+    fn sync_leftovers(&self) -> io::Result<()> {
+        let folder = Path::new(WBL_FOLDER);
+        if !has_log(self.directory.as_ref()) {
+            return Ok(());
+        }
+        for n in segment::list(self.directory.as_ref(), folder)? {
+            self.directory.append(&segment::path(folder, n))?.sync()?;
+        }
+        self.directory.sync_dir(folder)
     }
 }

@@ -87,6 +87,14 @@ impl LateTable {
         self.0.get(&series).is_some_and(|it| it.overlaps(mint, maxt))
     }
 
+    /// Times of the first and the last late sample of a series; `None` without any.
+    pub(crate) fn time_range(&self, series: u64) -> Option<(i64, i64)> {
+        let late = self.0.get(&series)?;
+        let open = late.open.first().zip(late.open.last()).map(|(first, last)| (first.t, last.t));
+        let all = late.mapped.iter().map(|it| (it.mint, it.maxt)).chain(open);
+        all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
     pub(super) fn get(&self, series: u64) -> Option<&LateSeries> {
         self.0.get(&series)
     }
