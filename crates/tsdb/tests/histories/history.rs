@@ -31,14 +31,18 @@ impl Setting {
         let compressions =
             [wal::Compression::None, wal::Compression::Snappy, wal::Compression::Zstd];
         let starts = random.percent(15);
+        let window_ms = if random.percent(40) { window(random) } else { 0 };
+        // Which late samples it takes cannot be told.
+        let is_sized = window_ms == 0 && random.percent(5);
+        let retention_bytes = if is_sized { 60_000 } else { 0 };
         Self {
             disk: random.number(),
             compression: compressions[random.below(3)],
             segment_bytes: [32 << 10, 96 << 10][random.below(2)],
             retention_ms: if random.percent(20) { 4 * RANGE } else { 0 },
-            retention_bytes: if random.percent(5) { 60_000 } else { 0 },
+            retention_bytes,
             head_checkpoint_bytes: [0, 1, 1, 5000][random.below(4)],
-            window_ms: if random.percent(40) { window(random) } else { 0 },
+            window_ms,
             stale_threshold: if random.percent(25) { 0.3 } else { 0.0 },
             histograms: random.percent(50),
             exemplars: random.percent(25),

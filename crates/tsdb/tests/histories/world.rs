@@ -239,6 +239,9 @@ impl World {
     }
 
     fn set_window(&mut self, window_ms: i64) {
+        if 0 < self.setting.retention_bytes {
+            return;
+        }
         // An open batch goes by the window that it was opened with.
         self.let_go();
         self.options.out_of_order_window_ms = window_ms;

@@ -10,6 +10,7 @@ use testkit::CrashingDirectory;
 use tsdb::Db;
 
 use super::{View, World, open};
+use crate::steps::RANGE;
 use crate::support::Contents;
 use crate::values::{all_series, read_all};
 
@@ -129,11 +130,9 @@ impl World {
             0 => None,
             retention => ends().max().map(|it| it - retention),
         };
-        // Of too many bytes the blocks that end last stay.
-        let by_size = match self.options.retention_bytes {
-            0 => None,
-            _ => Some(ends().min().unwrap_or(i64::MAX)),
-        };
+        // Whatever is in a block may be too much.
+        let is_sized = 0 < self.options.retention_bytes;
+        let by_size = is_sized.then_some(self.now - RANGE / 2);
         by_time.max(by_size).unwrap_or(i64::MIN)
     }
 }
