@@ -32,7 +32,7 @@ impl Setting {
             [wal::Compression::None, wal::Compression::Snappy, wal::Compression::Zstd];
         let starts = random.percent(15);
         let window_ms = if random.percent(40) { window(random) } else { 0 };
-        // Which late samples it takes cannot be told.
+        // Which late samples it takes, and which series that ended, cannot be told.
         let is_sized = window_ms == 0 && random.percent(5);
         let retention_bytes = if is_sized { 60_000 } else { 0 };
         Self {
@@ -43,7 +43,7 @@ impl Setting {
             retention_bytes,
             head_checkpoint_bytes: [0, 1, 1, 5000][random.below(4)],
             window_ms,
-            stale_threshold: if random.percent(25) { 0.3 } else { 0.0 },
+            stale_threshold: if !is_sized && random.percent(25) { 0.3 } else { 0.0 },
             histograms: random.percent(50),
             exemplars: random.percent(25),
             float_xor2: starts || random.percent(15),
