@@ -18,6 +18,7 @@ pub const HINT_STALE_SERIES: &str = "from-stale-series";
 pub const HINT_SELECTED_SERIES: &str = "from-selected-series";
 
 const VERSION: u32 = 1;
+const MISLABELLED: u32 = 2;
 
 /// What a block is: its name, its time range `mint..maxt` (half open), how it came to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,16 @@ impl Meta {
         let path = block.join(META_FILE);
         let bytes = dir.read(&path).map_err(Error::io(&path))?;
         Self::from_json(&bytes).map_err(|reason| Error::corrupt(&path, reason))
+    }
+
+    /// Reads the file if it has the version that 2.1.0 gave to what is version 1.
+    pub(crate) fn read_mislabelled(dir: &dyn Directory, block: &Path) -> Option<Self> {
+        let bytes = dir.read(&block.join(META_FILE)).ok()?;
+        serde_json::from_slice(&bytes).ok().filter(|it: &Self| it.version == MISLABELLED)
+    }
+
+    pub(crate) fn set_version(&mut self) {
+        self.version = VERSION;
     }
 
     /// Replaces the file of the block in folder `block`: all of it or nothing.

@@ -109,6 +109,7 @@ impl Db {
         wal::checkpoint::remove_unfinished(directory.as_ref(), Path::new(WAL_FOLDER))
             .map_err(OpenError::io("remove unfinished checkpoints"))?;
         let lock = take_lock(&options, directory.as_ref(), &metrics)?;
+        retention::repair_versions(directory.as_ref()).map_err(block_error("repair blocks"))?;
         let wal_metrics = wal::Metrics::register(registry);
         let exemplars = Arc::new(Exemplars::new(options.exemplars_max, 0, registry));
         let setup = Setup {

@@ -128,6 +128,19 @@ pub fn remove_leftovers(dir: &dyn Directory) -> Result<(), Error> {
     Ok(())
 }
 
+/// Corrects what Prometheus 2.1.0 wrote wrongly into its blocks.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn repair_versions(dir: &dyn Directory) -> Result<(), Error> {
+    for ulid in block_names(dir)? {
+        if block::repair_version(dir, Path::new(&ulid.to_string()))? {
+            tracing::info!(block = %ulid, "block of version 2.1.0 repaired");
+        }
+    }
+    Ok(())
+}
+
 /// Lists the blocks in `dir`: folders whose name is a ULID, in capital letters as blocks are written.
 ///
 /// # Errors

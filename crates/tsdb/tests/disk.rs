@@ -361,3 +361,27 @@ fn metrics_have_their_names() {
     assert!(0.0 < metric(&registry, "prometheus_tsdb_symbol_table_size_bytes"));
     assert!(0.0 < metric(&registry, "prometheus_tsdb_isolation_high_watermark"));
 }
+
+/// As 2.1.0 left its blocks.
+#[test]
+fn wrong_versions_are_corrected() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let db = open(dir.path(), options());
+    fill(&db, 2);
+    let (all, names) = (everything(&db), db.blocks());
+    drop(db);
+    let block = dir.path().join(names[0].meta().ulid.to_string());
+    let meta = std::fs::read_to_string(block.join("meta.json")).expect("reads");
+    let mislabelled = meta.replace("\"version\": 1", "\"version\": 2");
+    assert_ne!(meta, mislabelled);
+    std::fs::write(block.join("meta.json"), mislabelled).expect("writes");
+    let index = std::fs::read(block.join("index")).expect("reads");
+    let mut wrong = index.clone();
+    wrong[4] = 1;
+    std::fs::write(block.join("index"), wrong).expect("writes");
+    let db = open(dir.path(), options());
+    assert!(everything(&db) == all);
+    assert!(db.storage_status().quarantined.is_empty());
+    assert_eq!(std::fs::read(block.join("index")).expect("reads"), index);
+    assert_eq!(std::fs::read_to_string(block.join("meta.json")).expect("reads"), meta);
+}

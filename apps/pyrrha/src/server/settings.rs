@@ -230,7 +230,8 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 16] = [
+const FEATURES: [&str; 17] = [
+    "fast-startup",
     "created-timestamp-zero-ingestion",
     "extra-scrape-metrics",
     "exemplar-storage",
