@@ -1,6 +1,8 @@
 //! The engine's answer against the naive one.
 //!
-//! Floats are compared bit by bit, all NaN being one. Histograms are compared without empty buckets.
+//! Floats are compared bit by bit, all NaN being one. Where native histograms were read, floats may be
+//! [`ULPS`] apart: in which order buckets are merged when a layout changes is free. Histograms are compared
+//! without empty buckets.
 //! Elements of an instant vector may come in any order but for those of `sort…` and `topk`.
 
 use std::fmt::Write as _;
@@ -132,15 +134,28 @@ impl Shape {
     }
 }
 
+/// How many floats two results may be apart that were made of native histograms.
+const ULPS: u64 = 64;
+
+/// How exactly to compare.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    /// The order of elements means something.
+    pub(crate) ordered: bool,
+    /// Native histograms were read.
+    pub(crate) histograms: bool,
+}
+
 /// What is different, if anything is.
-pub(crate) fn difference(engine: &Shape, naive: &Shape, ordered: bool) -> Option<String> {
+pub(crate) fn difference(engine: &Shape, naive: &Shape, rules: Rules) -> Option<String> {
+    let ulps = if rules.histograms { ULPS } else { 0 };
     let (mut engine, mut naive) = match (engine, naive) {
         (Shape::Series(engine), Shape::Series(naive)) => (engine.clone(), naive.clone()),
         (Shape::Failed(a), Shape::Failed(b)) if without_pair(a) == without_pair(b) => return None,
         (Shape::Text(a), Shape::Text(b)) if a == b => return None,
         _ => return Some("one fails, or they fail differently".into()),
     };
-    if ordered {
+    if rules.ordered {
         let values = |all: &[(String, Vec<(i64, Point)>)]| -> Vec<String> {
             all.iter().flat_map(|it| it.1.iter().map(|it| shown(&it.1))).collect()
         };
@@ -161,7 +176,7 @@ pub(crate) fn difference(engine: &Shape, naive: &Shape, ordered: bool) -> Option
         if times(a) != times(b) {
             return Some(format!("{labels} has points at different times"));
         }
-        if let Some((a, _)) = a.iter().zip(b).find(|(a, b)| !same(&a.1, &b.1)) {
+        if let Some((a, _)) = a.iter().zip(b).find(|(a, b)| !same(&a.1, &b.1, ulps)) {
             return Some(format!("{labels} differs at {}", a.0 as f64 / 1000.0));
         }
     }
@@ -180,30 +195,36 @@ fn shown(point: &Point) -> String {
     }
 }
 
-fn same(a: &Point, b: &Point) -> bool {
+fn same(a: &Point, b: &Point, ulps: u64) -> bool {
     match (a, b) {
-        (Point::Float(a), Point::Float(b)) => same_float(*a, *b),
-        (Point::Hist(a), Point::Hist(b)) => same_hist(&a.clone().compact(), &b.clone().compact()),
+        (Point::Float(a), Point::Float(b)) => same_float(*a, *b, ulps),
+        (Point::Hist(a), Point::Hist(b)) => {
+            same_hist(&a.clone().compact(), &b.clone().compact(), ulps)
+        }
         _ => false,
     }
 }
 
-fn same_float(a: f64, b: f64) -> bool {
-    a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+fn same_float(a: f64, b: f64, ulps: u64) -> bool {
+    // Within one sign, floats in their order have bits in their order.
+    let near =
+        a.is_sign_negative() == b.is_sign_negative() && a.to_bits().abs_diff(b.to_bits()) <= ulps;
+    near || a.is_nan() && b.is_nan()
 }
 
-fn same_hist(a: &Hist, b: &Hist) -> bool {
+fn same_hist(a: &Hist, b: &Hist, ulps: u64) -> bool {
     let buckets = |a: &std::collections::BTreeMap<i64, f64>,
                    b: &std::collections::BTreeMap<i64, f64>| {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same_float(*a.1, *b.1))
+        a.len() == b.len()
+            && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same_float(*a.1, *b.1, ulps))
     };
     a.hint == b.hint
         && a.schema == b.schema
         && a.custom == b.custom
         && a.zero_threshold == b.zero_threshold
-        && same_float(a.zero_count, b.zero_count)
-        && same_float(a.count, b.count)
-        && same_float(a.sum, b.sum)
+        && same_float(a.zero_count, b.zero_count, ulps)
+        && same_float(a.count, b.count, ulps)
+        && same_float(a.sum, b.sum, ulps)
         && buckets(&a.positive, &b.positive)
         && buckets(&a.negative, &b.negative)
 }

@@ -40,6 +40,9 @@ pub(crate) struct Settings {
     pub(crate) delayed_names: bool,
     pub(crate) type_and_unit: bool,
     pub(crate) start_timestamps: bool,
+    /// Where the order of elements decides and is free (ties in `topk`, the first of `limitk`), the last one is
+    /// taken for the first.
+    pub(crate) backwards: bool,
 }
 
 /// When to evaluate.

@@ -26,6 +26,7 @@ impl Query {
             delayed_names: random.percent(50),
             type_and_unit: random.percent(20),
             start_timestamps: random.percent(50),
+            backwards: false,
         };
         let mut writer = Writer { random, world, depth: 0 };
         let text = writer.query();

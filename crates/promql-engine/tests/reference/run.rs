@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use promql::Expr;
+use promql::ast::VectorSelector;
 use promql_engine::{Engine, Options, QueryOptions};
 
-use crate::compare::{Shape, difference, notes_differ};
+use crate::compare::{Rules, Shape, difference, notes_differ};
 use crate::data::make::World;
 use crate::data::{Memory, print};
 use crate::naive::value::Stored;
-use crate::naive::{When, answer};
+use crate::naive::{Settings, When, answer};
 use crate::query::{Query, ill_typed};
 use crate::random::Random;
 
@@ -67,8 +68,18 @@ fn engine(query: &Query) -> Engine {
 
 /// Says what differs; else true if there was an answer, false if both refuse. A panic differs from anything.
 fn differs(query: &Query, data: &[Stored]) -> Result<bool, String> {
-    catch_unwind(AssertUnwindSafe(|| compared(query, data)))
-        .unwrap_or_else(|_| Err("an evaluator panics, as said above".into()))
+    let compared = |query: &Query| {
+        catch_unwind(AssertUnwindSafe(|| compared(query, data)))
+            .unwrap_or_else(|_| Err("an evaluator panics, as said above".into()))
+    };
+    compared(query).or_else(|what| {
+        if !["topk", "bottomk", "limitk"].iter().any(|it| query.text.contains(it)) {
+            return Err(what);
+        }
+        // Which of several equal elements are chosen is free.
+        let settings = Settings { backwards: true, ..query.settings };
+        compared(&Query { settings, ..query.clone() }).map_err(|_| what)
+    })
 }
 
 fn compared(query: &Query, data: &[Stored]) -> Result<bool, String> {
@@ -87,11 +98,25 @@ fn compared(query: &Query, data: &[Stored]) -> Result<bool, String> {
         let (engine, naive) = (shapes.0.print(), shapes.1.print());
         format!("{what}\nengine:\n{engine}naive:\n{naive}")
     };
-    if let Some(what) = difference(&shapes.0, &shapes.1, is_ordered(query)) {
+    if let Some(what) = difference(&shapes.0, &shapes.1, rules(query, data)) {
         return Err(both(what));
     }
     let (Ok(result), Ok((_, notes))) = (result, naive) else { return Ok(false) };
     notes_differ(&result, &notes).map_or(Ok(true), |what| Err(both(what)))
+}
+
+fn rules(query: &Query, data: &[Stored]) -> Rules {
+    let mut histograms = false;
+    if let Ok(expr) = promql::parse(&query.text, &promql::Options::ALL) {
+        let is_read = |it: &&Stored, selector: &VectorSelector| {
+            selector.matchers.iter().all(|m| m.matches(it.labels.value(m.name())))
+        };
+        let has = |it: &Stored| it.samples.iter().any(|it| it.point.hist().is_some());
+        expr.walk_selectors(&mut |selector| {
+            histograms |= data.iter().filter(|it| is_read(it, selector)).any(has);
+        });
+    }
+    Rules { ordered: is_ordered(query), histograms }
 }
 
 /// True if the order of the answer means something.

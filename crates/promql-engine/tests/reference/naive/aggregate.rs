@@ -121,6 +121,10 @@ impl Naive<'_> {
     ) -> Option<Vec<Element>> {
         let param = param?;
         let k = if param < 1.0 { 0 } else { param as usize };
+        let mut members = members.to_vec();
+        if self.settings.backwards && it.op != Op::LimitRatio {
+            members.reverse();
+        }
         match it.op {
             Op::Limitk => Some(members.iter().take(k).cloned().collect()),
             Op::LimitRatio => {

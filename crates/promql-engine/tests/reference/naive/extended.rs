@@ -96,8 +96,8 @@ impl Naive<'_> {
         if samples.first()?.t > window.end {
             return None;
         }
-        // One sample behind the end at most.
-        let n = samples.iter().position(|it| it.t > window.end).map_or(samples.len(), |it| it + 1);
+        // Up to the one at the end, or the first one behind it.
+        let n = samples.iter().position(|it| it.t >= window.end).map_or(samples.len(), |it| it + 1);
         let samples = &samples[..n];
         let hists = samples.iter().filter(|it| it.point.hist().is_some()).count();
         if hists != 0 && hists != samples.len() {
@@ -191,9 +191,7 @@ impl Naive<'_> {
         let inside = |it: &&Sample| window.start < it.t && it.t < window.end;
         let mut all: Vec<Sample> = samples.iter().filter(inside).cloned().collect();
         let at = |t, point| Sample { t, start: 0, point };
-        let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
-            return Ok(Vec::new());
-        };
+        let Some(first) = samples.first() else { return Ok(Vec::new()) };
         if wide == Wide::Smoothed && first.t > window.end {
             return Ok(Vec::new());
         }
@@ -203,7 +201,10 @@ impl Naive<'_> {
             }
             _ => Some(first.point.clone()),
         };
-        let after = samples.iter().position(|it| it.t > window.end);
+        let after = samples
+            .iter()
+            .position(|it| it.t >= window.end)
+            .filter(|at| samples[*at].t > window.end);
         let right = match after {
             Some(after) if after > 0 => self.between(
                 (&samples[after - 1], &samples[after]),
@@ -211,7 +212,7 @@ impl Naive<'_> {
                 false,
                 (window.pos, window.name),
             ),
-            _ => Some(last.point.clone()),
+            _ => samples.iter().rfind(|it| it.t <= window.end).map(|it| it.point.clone()),
         };
         all.splice(0..0, left.map(|it| at(window.start, it)));
         all.extend(right.map(|it| at(window.end, it)));

@@ -147,13 +147,15 @@ impl Hist {
         out
     }
 
-    /// Joins each two neighbouring buckets until the resolution is `schema`.
+    /// Joins neighbouring buckets so that the resolution is `schema`.
     pub(crate) fn reduce(mut self, schema: i32) -> Self {
-        while !self.is_custom() && schema < self.schema {
-            self.schema -= 1;
-            self.positive = halve(&self.positive);
-            self.negative = halve(&self.negative);
+        if self.is_custom() || self.schema <= schema {
+            return self;
         }
+        let by = self.schema - schema;
+        self.positive = joined(&self.positive, by);
+        self.negative = joined(&self.negative, by);
+        self.schema = schema;
         self
     }
 
@@ -233,13 +235,14 @@ impl Hist {
     }
 }
 
-fn halve(buckets: &BTreeMap<i64, f64>) -> BTreeMap<i64, f64> {
-    let mut halved = BTreeMap::new();
+/// Makes one of each 2^`by` buckets.
+fn joined(buckets: &BTreeMap<i64, f64>, by: i32) -> BTreeMap<i64, f64> {
+    let mut all = BTreeMap::new();
     for (index, count) in buckets {
-        // An index names the upper bound of its bucket.
-        *halved.entry((index + 1).div_euclid(2)).or_insert(0.0) += count;
+        // An index names the upper bound of its bucket, which belongs to it.
+        *all.entry(((index - 1) >> by) + 1).or_insert(0.0) += count;
     }
-    halved
+    all
 }
 
 /// Brings two histograms to one layout. The flag says that custom bounds differed.

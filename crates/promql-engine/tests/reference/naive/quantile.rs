@@ -17,7 +17,11 @@ pub(super) enum Nans {
 impl Hist {
     /// A bucket around zero, cut where nothing was observed on one side of zero.
     fn cut_zero(&self, it: Bucket) -> Bucket {
-        if self.is_custom() || !(it.lower <= 0.0 && 0.0 <= it.upper) {
+        if self.is_custom() { it } else { self.cut_at_zero(it) }
+    }
+
+    fn cut_at_zero(&self, it: Bucket) -> Bucket {
+        if !(it.lower <= 0.0 && 0.0 <= it.upper) {
             return it;
         }
         let (below, above) = (!self.negative.is_empty(), !self.positive.is_empty());
@@ -116,7 +120,7 @@ impl Hist {
         if lower >= upper {
             return (0.0, None);
         }
-        let buckets = self.buckets();
+        let buckets = self.all_buckets();
         let total: f64 = buckets.iter().map(|it| it.count).sum();
         let nans = (self.sum.is_nan() && total < self.count).then_some(Nans::Present);
         let most = if self.sum.is_nan() { total } else { self.count };
@@ -124,22 +128,15 @@ impl Hist {
         ((rank(upper) - rank(lower)) / self.count, nans)
     }
 
-    /// How many observations lie below a value.
+    /// How many observations lie below a value. Here custom buckets around zero are cut, too.
     fn rank_of(&self, buckets: &[Bucket], v: f64) -> Option<f64> {
         let mut rank = 0.0;
         for it in buckets {
-            let mut cut = self.cut_zero(*it);
-            if self.is_custom()
-                && it.lower <= 0.0
-                && 0.0 <= it.upper
-                && it.lower == f64::NEG_INFINITY
-            {
-                cut.lower = 0.0;
-            }
+            let cut = self.cut_at_zero(*it);
             if cut.lower >= v {
                 return Some(rank);
             }
-            if cut.lower < v && v < cut.upper {
+            if v < cut.upper {
                 let share =
                     if cut.lower == f64::NEG_INFINITY { 1.0 } else { self.share_below(cut, v) };
                 return Some(rank + it.count * share);
@@ -171,7 +168,6 @@ impl Hist {
     pub(super) fn text(&self) -> String {
         let mut parts =
             vec![format!("count:{}", format_g(self.count)), format!("sum:{}", format_g(self.sum))];
-        let zero = |it: &Bucket| it.lower <= 0.0 && 0.0 <= it.upper && !self.is_custom();
         let whole = Self { zero_threshold: 0.0, zero_count: 0.0, ..self.clone() };
         let mut buckets = whole.buckets();
         let at = buckets.iter().take_while(|it| it.upper <= 0.0 && !self.is_custom()).count();
@@ -181,8 +177,9 @@ impl Hist {
         }
         for (index, it) in buckets.iter().enumerate() {
             let negative = index < at;
+            let zero = index == at && self.zero_count != 0.0;
             let first = self.is_custom() && it.lower == f64::NEG_INFINITY;
-            let open = if zero(it) || negative || first { '[' } else { '(' };
+            let open = if zero || negative || first { '[' } else { '(' };
             let close = if negative { ')' } else { ']' };
             parts.push(format!(
                 "{open}{},{}{close}:{}",
