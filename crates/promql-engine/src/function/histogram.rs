@@ -95,12 +95,14 @@ fn almost_equal(a: f64, b: f64) -> bool {
 
 fn interpolate(phi: f64, buckets: &[Bucket]) -> f64 {
     let total = buckets[buckets.len() - 1].count;
-    if buckets.len() < 2 || total == 0.0 || total.is_nan() {
+    if buckets.len() < 2 || total == 0.0 {
         return f64::NAN;
     }
     let rank = phi * total;
     let last = buckets.len() - 1;
-    let at = buckets[..last].partition_point(|it| it.count < rank);
+    // Where counts are NaN none of them is enough.
+    let is_enough = |it: &Bucket| rank <= it.count;
+    let at = buckets[..last].partition_point(|it| !is_enough(it));
     if at == last {
         return buckets[last - 1].upper;
     }

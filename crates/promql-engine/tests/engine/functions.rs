@@ -138,3 +138,9 @@ fn joins_info_labels() {
         r#"{__name__="m", commit="c", instance="b", job="1"} 4"#,
     );
 }
+
+#[test]
+fn quantiles_of_counts_that_are_nan_lie_in_the_last_bucket() {
+    let bench = Bench::new(0, "b_bucket{le=\"1\"} 24\nb_bucket{le=\"+Inf\"} 125");
+    bench.check("histogram_quantile(0.9, b_bucket / NaN)", "{} 1");
+}

@@ -123,7 +123,8 @@ fn rules(query: &Query, data: &[Stored]) -> Rules {
 fn is_ordered(query: &Query) -> bool {
     let Ok(expr) = promql::parse(&query.text, &promql::Options::ALL) else { return false };
     let ordered = match expr.unwrap_parens() {
-        Expr::Call(it) => it.function.name.starts_with("sort"),
+        // With labels missing, the order by labels depends on how it is sorted.
+        Expr::Call(it) => ["sort", "sort_desc"].contains(&it.function.name),
         Expr::Aggregate(it) => ["topk", "bottomk"].contains(&it.op.as_str()),
         _ => false,
     };

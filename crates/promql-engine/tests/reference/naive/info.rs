@@ -40,9 +40,13 @@ impl Naive<'_> {
             .collect();
         let mut steps = Vec::new();
         for t in grid.times() {
+            let elements = at(&base, t);
+            if elements.is_empty() {
+                continue;
+            }
             let found = self.infos_at(&infos, looks_at.at(t))?;
             let mut out = Vec::new();
-            for element in at(&base, t) {
+            for element in elements {
                 out.extend(enriched(element, &found, &data, is_info)?);
             }
             steps.push((t, out));
