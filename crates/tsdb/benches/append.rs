@@ -90,12 +90,27 @@ fn main() {
     );
 
     drop(db);
+    let checkpoints = dir.path().join("head_checkpoint");
+    std::fs::remove_dir_all(&checkpoints).expect("one was written");
     let start = Clock::start();
     let db = open();
     let spent = start.stop();
     report("replay", n_series * n_rounds, spent.cpu, spent.wall);
     println!("replay: {:.2} s wall, {:.2} s CPU", spent.wall, spent.cpu);
     println!("series after replay: {}", db.stats(1).n_series);
+
+    let start = Clock::start();
+    drop(db);
+    let spent = start.stop();
+    report("end with a head checkpoint, a series", n_series, spent.cpu, spent.wall);
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    let n = n_series as f64;
+    println!("head checkpoint: {:.0} B/series", size(&checkpoints) / n);
+    let start = Clock::start();
+    let db = open();
+    let spent = start.stop();
+    report("start with a head checkpoint, a series", n_series, spent.cpu, spent.wall);
+    println!("series after that: {}, resident {} MiB", db.stats(1).n_series, resident() >> 20);
 }
 
 fn scrape_all(db: &Db, refs: &[SeriesRef], round: usize) {

@@ -169,9 +169,9 @@ impl Head {
         self.isolation.watermarks()
     }
 
-    /// Bytes on disk of the log and of finished chunks.
+    /// Bytes on disk of the log, of finished chunks, and of the head checkpoint.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        self.wal_bytes() + self.wbl_bytes() + self.chunk_files.size()
+        self.wal_bytes() + self.wbl_bytes() + self.chunk_files.size() + self.checkpoint_bytes()
     }
 
     /// Bytes on disk of the log, checkpoints included.

@@ -265,10 +265,36 @@ impl Page {
     /// Drops the chunks that end before `mint`, then the series without any (unless a batch is open for
     /// them), and moves the rest together. Returns what went.
     pub(crate) fn truncate(&mut self, page: u64, mint: i64) -> Truncated {
+        let mut gone = Truncated::default();
+        if !self.is_all_needed(mint) {
+            self.drop_before(page, mint, &mut gone);
+        }
+        let files = self.links.iter().map(|it| it.at.file).chain(self.late.file_min());
+        gone.file_min = files.min().unwrap_or(u32::MAX);
+        // The newest page still grows; the next truncation would only move it again.
+        self.series.shrink_to_fit();
+        self.keys.shrink_to_fit();
+        self.links.shrink_to_fit();
+        gone
+    }
+
+    /// True if every series has samples, no chunk ends before `mint`, and no link is out of use: mostly so after
+    /// a start, and for pages that are younger than the cut.
+    fn is_all_needed(&self, mint: i64) -> bool {
+        let is_needed = |it: &Series| match &it.open {
+            Some(open) => mint <= open.last_t(),
+            None => it.newest != NONE,
+        };
+        self.links.iter().all(|it| mint <= join(it.maxt))
+            && self.series.iter().all(is_needed)
+            && self.series.iter().map(|it| self.finished(it).count()).sum::<usize>()
+                == self.links.len()
+    }
+
+    fn drop_before(&mut self, page: u64, mint: i64, gone: &mut Truncated) {
         let mut old = std::mem::take(self);
         (self.maxt, self.pending) = (old.maxt, std::mem::take(&mut old.pending));
         self.late = std::mem::take(&mut old.late);
-        let mut gone = Truncated::default();
         for series in old.refs(page).collect::<Vec<_>>() {
             let record = old.get_mut(series).expect("just listed");
             if record.open.as_ref().is_some_and(|it| it.last_t() < mint) {
@@ -298,13 +324,6 @@ impl Page {
             self.count_buckets(None, n_buckets);
             kept.iter().rev().for_each(|it| self.push_finished(series, *it));
         }
-        let files = self.links.iter().map(|it| it.at.file).chain(self.late.file_min());
-        gone.file_min = files.min().unwrap_or(u32::MAX);
-        // The newest page still grows; the next truncation would only move it again.
-        self.series.shrink_to_fit();
-        self.keys.shrink_to_fit();
-        self.links.shrink_to_fit();
-        gone
     }
 
     /// Drops these series with all they have. As in [`Page::truncate`], others without samples go too.
