@@ -108,7 +108,22 @@ impl<'q> Worker<'q> {
         (mint, maxt): (i64, i64),
         out: &mut Samples,
     ) -> Result<(), QueryError> {
-        set.read(at, mint, maxt, out).map_err(|error| self.context.storage_error(error))?;
+        self.take_read(set.read(at, mint, maxt, out), out)
+    }
+
+    /// As [`Worker::read`] where older samples than the newest one may be left out.
+    pub(crate) fn read_newest(
+        &mut self,
+        set: &dyn SeriesSet,
+        at: usize,
+        (mint, maxt): (i64, i64),
+        out: &mut Samples,
+    ) -> Result<(), QueryError> {
+        self.take_read(set.read_newest(at, mint, maxt, out), out)
+    }
+
+    fn take_read(&mut self, read: Result<(), ReadError>, out: &Samples) -> Result<(), QueryError> {
+        read.map_err(|error| self.context.storage_error(error))?;
         self.charge_samples(out)?;
         self.samples_read += out.len() as u64;
         Ok(())

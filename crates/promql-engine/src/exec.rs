@@ -25,7 +25,9 @@ pub(crate) mod series;
 pub(crate) mod topk;
 
 pub(crate) use open::Opener;
-pub(crate) use series::Series;
+use std::ops::ControlFlow;
+
+pub(crate) use series::{Series, SeriesRef};
 
 use crate::context::{Context, Worker};
 use crate::{Column, QueryError};
@@ -48,6 +50,23 @@ pub(crate) fn check_at(context: &Context, at: usize) -> Result<(), QueryError> {
     if at % LABELS_BETWEEN_CHECKS == LABELS_BETWEEN_CHECKS - 1 { context.check() } else { Ok(()) }
 }
 
+/// Walks the series of an operator, unless `each` fails or the query has to end.
+pub(crate) fn try_each_series(
+    context: &Context,
+    op: &dyn Operator,
+    mut each: impl FnMut(SeriesRef<'_>) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let mut ended = Ok(());
+    op.each_series(&mut |at, series| {
+        ended = check_at(context, at).and_then(|()| each(series));
+        if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    ended
+}
+
+/// What is done with each series; it may break off.
+pub(crate) type EachSeries<'e> = dyn FnMut(usize, SeriesRef<'_>) -> ControlFlow<()> + 'e;
+
 /// An open operator: a list of series, each a column on demand.
 pub(crate) trait Operator: Send + Sync {
     /// How many series there are. Some of them may turn out to have no point.
@@ -58,6 +77,12 @@ pub(crate) trait Operator: Send + Sync {
 
     /// The labels of series `at`. Made anew at each call.
     fn series(&self, at: usize) -> Series;
+
+    /// Shows all series, in the order of their positions, until `each` breaks. Cheaper than asking for one
+    /// after the other.
+    fn each_series(&self, each: &mut EachSeries<'_>) {
+        let _ = (0..self.len()).try_for_each(|at| each(at, self.series(at).borrowed()));
+    }
 
     /// Fills `out`, whatever it held, with series `at`.
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError>;

@@ -7,7 +7,7 @@ use crate::bitmap::Bitmap;
 use crate::context::{Context, Worker};
 use crate::exec::drive::{Materialized, for_each, materialize};
 use crate::exec::scalar::Scalars;
-use crate::exec::{Operator, Series, sort_checked};
+use crate::exec::{EachSeries, Operator, Series, sort_checked};
 use crate::function::label;
 use crate::function::math::{max, min, round};
 use crate::{Column, Grid, QueryError, native};
@@ -47,6 +47,13 @@ impl Operator for MapOp {
 
     fn series(&self, at: usize) -> Series {
         self.op.series(at).without_name(self.delayed_names)
+    }
+
+    fn each_series(&self, each: &mut EachSeries<'_>) {
+        let mut scratch = Vec::new();
+        self.op.each_series(&mut |at, series| {
+            each(at, series.without_name(self.delayed_names, &mut scratch))
+        });
     }
 
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {

@@ -12,7 +12,7 @@ use crate::account::Charge;
 use crate::context::{Context, Worker};
 use crate::engine::STACK_BYTES;
 use crate::exec::group::series_bytes;
-use crate::exec::{Operator, Series, check_at};
+use crate::exec::{EachSeries, Operator, Series, check_at};
 use crate::{Column, QueryError};
 
 /// What a fold gets: the series' position and its column, which it may take.
@@ -303,6 +303,15 @@ impl Operator for Materialized {
         }
     }
 
+    fn each_series(&self, each: &mut EachSeries<'_>) {
+        match &self.series {
+            Rows::Ready(series) => {
+                let _ = series.iter().enumerate().try_for_each(|(at, it)| each(at, it.borrowed()));
+            }
+            Rows::Of(op) => op.each_series(each),
+        }
+    }
+
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         worker.spend(self.steps)?;
         out.copy_from(&self.columns[at]);
@@ -326,6 +335,10 @@ impl Operator for std::sync::Arc<Materialized> {
 
     fn series(&self, at: usize) -> Series {
         self.as_ref().series(at)
+    }
+
+    fn each_series(&self, each: &mut EachSeries<'_>) {
+        self.as_ref().each_series(each);
     }
 
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {

@@ -1,14 +1,14 @@
 //! Groups of series by some of their labels: for aggregations and for matching.
 
-use std::collections::HashMap;
-
-use model::{Labels, METRIC_NAME};
+use foldhash::HashMap;
+use foldhash::HashMapExt;
+use model::{Labels, LabelsRef, METRIC_NAME};
 use promql::ast::VectorMatching;
 
 use crate::QueryError;
 use crate::account::Charge;
 use crate::context::Context;
-use crate::exec::{Operator, Series};
+use crate::exec::{Operator, Series, SeriesRef, try_each_series};
 use crate::plan::Grouping;
 
 /// Which labels decide.
@@ -37,7 +37,7 @@ impl<'k> Keep<'k> {
     }
 
     /// Replaces `key` by an encoding of the labels of a set that decide: equal for equal ones.
-    pub(crate) fn encode(&self, labels: &Labels, key: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, labels: LabelsRef<'_>, key: &mut Vec<u8>) {
         key.clear();
         for (name, value) in labels.iter_bytes() {
             if self.keeps(name) {
@@ -86,30 +86,41 @@ pub(crate) fn group(
     } else {
         Keep::only(&grouping.labels)
     };
-    let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
-    let mut key = Vec::new();
     groups.charge.add(4 * op.len() as u64, 0)?;
     groups.of.reserve_exact(op.len());
-    for at in 0..op.len() {
-        if at % 4096 == 4095 {
-            context.check()?;
-        }
-        let series = op.series(at);
-        keep.encode(&series.labels, &mut key);
-        let group = match known.get(&key) {
+    let mut grouper = Grouper { keep, known: HashMap::new(), key: Vec::new(), groups };
+    try_each_series(context, op, |series| grouper.add(series))?;
+    Ok(grouper.groups)
+}
+
+/// Groups that series are added to.
+struct Grouper<'k> {
+    keep: Keep<'k>,
+    known: HashMap<Vec<u8>, u32>,
+    key: Vec<u8>,
+    groups: Groups,
+}
+
+impl Grouper<'_> {
+    fn add(&mut self, series: SeriesRef<'_>) -> Result<(), QueryError> {
+        let Self { keep, known, key, groups } = self;
+        keep.encode(series.labels, key);
+        let group = match known.get(key) {
             Some(group) => *group,
             None => {
+                let labels = keep.of(&series.labels.to_labels());
+                let new = Series { labels, drop_name: false };
+                groups.charge.add(key_bytes(key) + series_bytes(&new), 0)?;
                 let group = index(groups.series.len());
-                groups.charge.add(key_bytes(&key) + series_bytes(&series), 0)?;
                 known.insert(key.clone(), group);
-                groups.series.push(Series::new(keep.of(&series.labels)));
+                groups.series.push(new);
                 group
             }
         };
         groups.series[group as usize].drop_name |= series.drop_name;
         groups.of.push(group);
+        Ok(())
     }
-    Ok(groups)
 }
 
 /// The series of both sides of an operator in groups of equal match labels.
@@ -135,22 +146,21 @@ pub(crate) fn signatures(
     let mut charge = context.charge();
     charge.add(4 * (left.len() + right.len()) as u64, 0)?;
     let mut of = |op: &dyn Operator| {
-        (0..op.len())
-            .map(|at| {
-                if at % 4096 == 4095 {
-                    context.check()?;
+        let mut all = Vec::with_capacity(op.len());
+        try_each_series(context, op, |series| {
+            keep.encode(series.labels, &mut key);
+            let signature = match known.get(&key) {
+                Some(signature) => *signature,
+                None => {
+                    charge.add(key_bytes(&key), 0)?;
+                    let new = index(known.len());
+                    *known.entry(key.clone()).or_insert(new)
                 }
-                keep.encode(&op.series(at).labels, &mut key);
-                let new = index(known.len());
-                Ok(match known.get(&key) {
-                    Some(signature) => *signature,
-                    None => {
-                        charge.add(key_bytes(&key), 0)?;
-                        *known.entry(key.clone()).or_insert(new)
-                    }
-                })
-            })
-            .collect::<Result<Vec<u32>, QueryError>>()
+            };
+            all.push(signature);
+            Ok(())
+        })?;
+        Ok::<_, QueryError>(all)
     };
     let left = of(left)?;
     let right = of(right)?;

@@ -1,11 +1,14 @@
 //! Series that come out with equal labels.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
 
 use crate::account::Charge;
 use crate::context::{Context, Worker};
 use crate::exec::group::series_bytes;
-use crate::exec::{Operator, Series, check_at};
+use crate::exec::{Operator, Series, check_at, try_each_series};
 use crate::{Column, QueryError};
 
 /// What series with equal labels may have in common.
@@ -43,11 +46,11 @@ fn duplicates(context: &Context, op: &dyn Operator) -> Result<Option<Parts>, Que
     let mut charge = context.charge();
     charge.add_room::<u64>(op.len())?;
     // Nearly always all are distinct, which their hashes prove.
-    let mut hashes: Vec<u64> = Vec::with_capacity(op.len());
-    for at in 0..op.len() {
-        check_at(context, at)?;
-        hashes.push(op.series(at).labels.hash64());
-    }
+    let (mut hashes, hasher) = (Vec::with_capacity(op.len()), RandomState::default());
+    try_each_series(context, op, |series| {
+        hashes.push(hasher.hash_one(series.labels.as_bytes()));
+        Ok(())
+    })?;
     hashes.sort_unstable();
     if hashes.windows(2).all(|pair| pair[0] != pair[1]) {
         return Ok(None);

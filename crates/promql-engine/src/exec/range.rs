@@ -11,7 +11,7 @@ use crate::context::{Context, WORK_BETWEEN_CHECKS, Worker};
 use crate::exec::scalar::Scalars;
 use crate::exec::select::pinned_name;
 use crate::exec::series::TYPE;
-use crate::exec::{Operator, Series};
+use crate::exec::{EachSeries, Operator, Series, SeriesRef};
 use crate::function::extended::{self, Wide};
 use crate::function::extended_histogram;
 use crate::function::found::{Finding, Found};
@@ -69,6 +69,15 @@ impl RangeSource {
         match self {
             Self::Select(_) => true,
             Self::Subquery(it) => it.op.is_quiet(),
+        }
+    }
+
+    fn each_series(&self, each: &mut EachSeries<'_>) {
+        match self {
+            Self::Select(it) => {
+                it.set.each_labels(&mut |at, labels| each(at, SeriesRef::new(labels)));
+            }
+            Self::Subquery(it) => it.op.each_series(each),
         }
     }
 
@@ -320,6 +329,16 @@ impl Operator for OverOp {
     fn series(&self, at: usize) -> Series {
         let series = self.source.series(at);
         if self.function.keeps_name() { series } else { series.without_name(self.delayed_names) }
+    }
+
+    fn each_series(&self, each: &mut EachSeries<'_>) {
+        if self.function.keeps_name() {
+            return self.source.each_series(each);
+        }
+        let mut scratch = Vec::new();
+        self.source.each_series(&mut |at, series| {
+            each(at, series.without_name(self.delayed_names, &mut scratch))
+        });
     }
 
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {

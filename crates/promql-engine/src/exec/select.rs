@@ -7,7 +7,7 @@ use storage::{Samples, SeriesSet};
 
 use crate::context::Worker;
 use crate::exec::range::keep_counts;
-use crate::exec::{Operator, Series};
+use crate::exec::{EachSeries, Operator, Series, SeriesRef};
 use crate::plan::{Select, Shift};
 use crate::{Column, Grid, QueryError};
 
@@ -51,6 +51,11 @@ impl InstantSelect {
             answer,
             counts_only: select.counts_only,
         }
+    }
+
+    /// True if there is one step only, at the end of what is read.
+    fn asks_for_newest(&self) -> bool {
+        self.grid.len == 1 && self.shift.apply(self.grid.start) == self.maxt
     }
 
     fn fill(&self, samples: &mut Samples, out: &mut Column) {
@@ -133,9 +138,18 @@ impl Operator for InstantSelect {
         Series::new(self.set.labels(at))
     }
 
+    fn each_series(&self, each: &mut EachSeries<'_>) {
+        self.set.each_labels(&mut |at, labels| each(at, SeriesRef::new(labels)));
+    }
+
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         worker.with_samples(|worker, samples| {
-            worker.read(self.set.as_ref(), at, (self.mint, self.maxt), samples)?;
+            let (set, range) = (self.set.as_ref(), (self.mint, self.maxt));
+            if self.asks_for_newest() {
+                worker.read_newest(set, at, range, samples)?;
+            } else {
+                worker.read(set, at, range, samples)?;
+            }
             worker.spend(samples.len())?;
             out.reset(self.grid.len);
             if samples.histogram_t.is_empty() {

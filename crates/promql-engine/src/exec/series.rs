@@ -1,6 +1,6 @@
 //! Output series and the dropping of metric names.
 
-use model::{Labels, METRIC_NAME};
+use model::{Labels, LabelsRef, METRIC_NAME};
 
 /// The labels of an output series.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,34 @@ impl Series {
             return Self { drop_name: true, ..self };
         }
         Self { labels: without_metadata(&self.labels), drop_name: false }
+    }
+
+    pub(crate) fn borrowed(&self) -> SeriesRef<'_> {
+        SeriesRef { labels: self.labels.borrowed(), drop_name: self.drop_name }
+    }
+}
+
+/// A [`Series`] that is borrowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SeriesRef<'a> {
+    pub(crate) labels: LabelsRef<'a>,
+    pub(crate) drop_name: bool,
+}
+
+impl<'a> SeriesRef<'a> {
+    pub(crate) fn new(labels: LabelsRef<'a>) -> Self {
+        Self { labels, drop_name: false }
+    }
+
+    /// As [`Series::without_name`]; the labels lie in `scratch` then.
+    pub(crate) fn without_name<'b>(self, delayed: bool, scratch: &'b mut Vec<u8>) -> SeriesRef<'b>
+    where
+        'a: 'b,
+    {
+        if delayed {
+            return Self { drop_name: true, ..self };
+        }
+        SeriesRef::new(self.labels.filter(|name| !is_metadata(name), scratch))
     }
 }
 
