@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// The φ-quantile of `values`, which it sorts. NaN if there are none.
+/// The φ-quantile of `values`, whose order it changes. NaN if there are none.
 pub(crate) fn quantile(phi: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || phi.is_nan() {
         return f64::NAN;
@@ -13,13 +13,26 @@ pub(crate) fn quantile(phi: f64, values: &mut [f64]) -> f64 {
     if 1.0 < phi {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(nan_first);
     let rank = phi * (values.len() - 1) as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= rank < len")]
     let low = rank.floor() as usize;
-    let high = (low + 1).min(values.len() - 1);
+    let (low, high) = if values.iter().any(|it| it.is_nan()) {
+        neighbours(values, low, nan_first)
+    } else {
+        neighbours(values, low, f64::total_cmp)
+    };
     let weight = rank - rank.floor();
-    values[low] * (1.0 - weight) + values[high] * weight
+    low * (1.0 - weight) + high * weight
+}
+
+/// What would be at `at` and behind it (at the end: there too) if the values were sorted.
+fn neighbours(
+    values: &mut [f64],
+    at: usize,
+    compare: impl Fn(&f64, &f64) -> Ordering,
+) -> (f64, f64) {
+    let (_, found, behind) = values.select_nth_unstable_by(at, &compare);
+    (*found, behind.iter().copied().min_by(&compare).unwrap_or(*found))
 }
 
 /// Ascending, NaN before all numbers.

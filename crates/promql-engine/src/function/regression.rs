@@ -4,7 +4,7 @@ use storage::Samples;
 
 use super::RangeFunction;
 use super::found::{Finding, Found};
-use super::sum::Kahan;
+use super::sum::{Kahan, Lanes};
 use super::window::Slide;
 use crate::context::Worker;
 use crate::exec::scalar::Scalars;
@@ -40,26 +40,32 @@ pub(crate) fn fill_linear(
 /// Slope (per second) and value at `origin` of the line of least squares.
 fn regression(t: &[i64], v: &[f64], origin: i64) -> (f64, f64) {
     let first = v[0];
-    let mut constant = true;
-    let mut n = 0.0;
-    let [mut x_sum, mut y_sum, mut xy_sum, mut x2_sum] = [Kahan::default(); 4];
-    for (i, (t, y)) in t.iter().zip(v).enumerate() {
-        constant &= i == 0 || *y == first;
-        n += 1.0;
-        let x = (t - origin) as f64 / 1000.0;
-        x_sum.add(x);
-        y_sum.add(*y);
-        xy_sum.add(x * y);
-        x2_sum.add(x * x);
-    }
-    if constant {
+    if v.iter().fold(true, |all, y| all & (*y == first)) {
         return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
-    let (x_sum, y_sum) = (x_sum.value(), y_sum.value());
-    let covariance = xy_sum.value() - x_sum * y_sum / n;
-    let variance = x2_sum.value() - x_sum * x_sum / n;
+    let terms = t.iter().zip(v).map(|(t, y)| {
+        let x = (t - origin) as f64 / 1000.0;
+        [x, *y, x * y, x * x]
+    });
+    let n = v.len() as f64;
+    let [x_sum, y_sum, xy_sum, x2_sum] = sums(terms);
+    let covariance = xy_sum - x_sum * y_sum / n;
+    let variance = x2_sum - x_sum * x_sum / n;
     let slope = covariance / variance;
     (slope, y_sum / n - slope * x_sum / n)
+}
+
+/// The sums of all terms, each for itself.
+fn sums(terms: impl Iterator<Item = [f64; 4]> + Clone) -> [f64; 4] {
+    let mut lanes = Lanes::ZERO;
+    terms.clone().for_each(|it| lanes.add(it));
+    lanes.values().unwrap_or_else(|| {
+        let mut sums = [Kahan::default(); 4];
+        for term in terms {
+            sums.iter_mut().zip(term).for_each(|(sum, x)| sum.add(x));
+        }
+        sums.map(Kahan::value)
+    })
 }
 
 /// Fills a column with `double_exponential_smoothing`.

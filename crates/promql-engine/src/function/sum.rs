@@ -97,6 +97,34 @@ pub(crate) fn mean(values: &[f64]) -> f64 {
     mean.value()
 }
 
+/// Sums that are kept together, side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lanes<const N: usize> {
+    sums: [f64; N],
+    compensations: [f64; N],
+}
+
+impl<const N: usize> Lanes<N> {
+    pub(crate) const ZERO: Self = Self { sums: [0.0; N], compensations: [0.0; N] };
+
+    /// Adds to each sum, as [`add`] does as long as all stay finite.
+    #[inline]
+    pub(crate) fn add(&mut self, all: [f64; N]) {
+        for ((sum, compensation), x) in self.sums.iter_mut().zip(&mut self.compensations).zip(all) {
+            let total = *sum + x;
+            let (large, small) = if x.abs() <= sum.abs() { (*sum, x) } else { (x, *sum) };
+            *compensation += (large - total) + small;
+            *sum = total;
+        }
+    }
+
+    /// The sums; `None` if one is not finite, as [`add`] may say otherwise then.
+    pub(crate) fn values(self) -> Option<[f64; N]> {
+        let is_finite = self.sums.iter().all(|it| it.is_finite());
+        is_finite.then(|| std::array::from_fn(|at| self.sums[at] + self.compensations[at]))
+    }
+}
+
 /// The sum if it is finite, then all partial sums were, and nothing special happened on the way.
 #[inline]
 fn finite(first: f64, rest: &[f64]) -> Option<Kahan> {
