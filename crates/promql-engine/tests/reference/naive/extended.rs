@@ -120,8 +120,8 @@ impl Naive<'_> {
             }
             _ => last.point.clone(),
         };
-        let inner: Vec<&Sample> =
-            samples.iter().filter(|it| window.start < it.t && it.t < window.end).collect();
+        // What lies between the samples that the ends are made of.
+        let inner: Vec<&Sample> = samples.iter().take(n - 1).skip(1).collect();
         let per_second = if kind == Kind::Rate { seconds(window.end - window.start) } else { 1.0 };
         if hists != 0 {
             // What was lost on the way to the left border is not in its value.
