@@ -14,7 +14,7 @@ mod extras;
 mod histograms;
 mod workers;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
@@ -480,7 +480,7 @@ impl<'a> Replay<'a> {
         let mut this = self;
         this.workers.wait();
         this.add_postings(page_of(live));
-        let Self { head, aliases, last_ref, workers, replayed, .. } = this;
+        let Self { head, aliases, last_ref, workers, replayed, from, .. } = this;
         let done = workers.finish();
         head.widen(done.applied.mint, done.applied.maxt);
         replayed.n_samples = done.applied.n.iter().sum();
@@ -491,6 +491,15 @@ impl<'a> Replay<'a> {
         }
         head.metrics.unknown_tombstones.add(replayed.n_unknown_tombstones);
         head.metrics.wal_corruptions.add(replayed.n_wal_corruptions);
+        if from.is_some() {
+            // Their own record may have left the log since the head checkpoint, with all they had then.
+            let targets: BTreeSet<u64> = aliases.values().copied().collect();
+            for series in targets {
+                if let Some(labels) = head.labels(series) {
+                    head.remember_to_log(SeriesRef(series), &labels);
+                }
+            }
+        }
         *lock(&head.aliases) = aliases;
         (head, done.late.unwrap_or_default())
     }

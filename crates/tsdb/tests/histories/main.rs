@@ -17,6 +17,10 @@ mod world;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use history::Setting;
+use steps::{Crash, Step};
+use world::World;
+
 const HISTORIES: u64 = 300;
 
 fn number(name: &str) -> Option<u64> {
@@ -39,4 +43,38 @@ fn keeps_what_a_map_keeps() {
     let n = number("HISTORIES").unwrap_or(HISTORIES);
     println!("{n} histories from seed {first} on");
     run::run(first..first + n);
+}
+
+/// A head checkpoint holds a series that the log gave up later; when it comes again, the log must know it.
+#[test]
+fn the_log_knows_a_series_of_a_head_checkpoint() {
+    let setting = Setting {
+        disk: 14_544_585_458_039_916_826,
+        compression: wal::Compression::Snappy,
+        segment_bytes: 32 << 10,
+        retention_ms: 400_000,
+        retention_bytes: 0,
+        head_checkpoint_bytes: 1,
+        window_ms: 0,
+        stale_threshold: 0.0,
+        histograms: true,
+        exemplars: false,
+        float_xor2: false,
+        starts: false,
+    };
+    let mut world = World::new(setting);
+    let maintain = || Box::new(Step::Maintain);
+    for step in [
+        Step::Late { series: 27, earlier: 251_213, n: 22, apart: 1336 },
+        Step::CrashWithin { crash: Crash::Power, after: 152, step: maintain() },
+        Step::Late { series: 3, earlier: 8938, n: 1, apart: 470 },
+        Step::Fail { after: 14, step: maintain() },
+        Step::Maintain,
+        Step::Scrape { from: 2, n: 39, later: 2817, by_ref: false, keep: true },
+        Step::CrashWithin { crash: Crash::Kill, after: 7, step: Box::new(Step::Restart) },
+        Step::Scrape { from: 22, n: 23, later: 34_255, by_ref: false, keep: true },
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
 }
