@@ -57,7 +57,7 @@ pub(crate) use checkpoint::{Found as FoundCheckpoint, find as find_checkpoint};
 pub(crate) use out_of_order::{LateCut, has_log as has_late_log};
 pub(crate) use querier::HeadQuerier;
 pub(crate) use references::References;
-pub(crate) use replay::{Live, Replayed, Setup, load_behind};
+pub(crate) use replay::{Live, Replayed, Setup, load_behind, load_checkpoint};
 pub(crate) use stale::StaleCut;
 
 /// The folder of the log within the data directory.
@@ -85,6 +85,8 @@ pub(crate) struct Head {
     deletions: deletion::Deletions,
     pub(crate) out_of_order: out_of_order::OutOfOrder,
     isolation: Arc<isolation::Isolation>,
+    /// Batches are logged and no more: the replay of the log, which is under way, comes to them.
+    is_recording: AtomicBool,
     /// Series are being given up that a reader may just have found.
     is_evicting: AtomicBool,
     /// Time of the oldest sample, or what is left of it after truncation; `i64::MAX` without any.

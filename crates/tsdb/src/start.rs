@@ -13,7 +13,7 @@ use crate::floor::Floor;
 use crate::generations::{Generations, Loading};
 use crate::head::{
     FoundCheckpoint, Head, Live, References, Replayed, Setup, find_checkpoint, has_late_log,
-    load_behind,
+    load_behind, load_checkpoint,
 };
 use crate::retention::Retention;
 use crate::sync::lock;
@@ -69,13 +69,19 @@ impl Inner {
         }
         let setup = Setup { min_valid: blocks.in_order_maxt(), ..setup };
         let checkpoint = if setup.read_only { None } else { find(&setup)? };
-        let setup = Setup { checkpoint, ..setup };
+        let mut setup = Setup { checkpoint, ..setup };
         let has_late_log = has_late_log(setup.directory.as_ref());
         let taken = if setup.read_only { None } else { References::taken(&setup.directory) };
         let (generations, replayed, live) = match taken {
             Some(taken) => {
-                let (young, live) = Head::open_young(&setup, taken, wal_metrics)?;
-                (Generations::young(young), None, Some(live))
+                let (head, live) = match load_checkpoint(&setup)? {
+                    Some(loaded) => Head::record(&setup, loaded, taken, wal_metrics)?,
+                    None => {
+                        setup.checkpoint = None;
+                        Head::open_young(&setup, taken, wal_metrics)?
+                    }
+                };
+                (Generations::young(head), None, Some(live))
             }
             None => {
                 let loading = Loading::default();

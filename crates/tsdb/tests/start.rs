@@ -170,6 +170,103 @@ fn takes_samples_before_the_log_is_read() {
     assert_eq!(everything(&open(&dir.path().join("again"), options())), model);
 }
 
+/// As [`killed`], with a head checkpoint: the last rounds and some series are only in the log behind it.
+fn killed_behind_checkpoint(root: &Path) -> (std::path::PathBuf, Contents, Vec<SeriesRef>) {
+    let mut model = Contents::new();
+    let db = open(&root.join("living"), with_checkpoints());
+    let mut refs = Vec::new();
+    for round in 0..200 {
+        if round == 150 {
+            db.maintain();
+        }
+        let n = if round < 160 { 50 } else { 60 };
+        refs = scrape(&db, &mut model, 0..n, START + round * 1000);
+    }
+    copy(&root.join("living"), &root.join("killed"));
+    (root.join("killed"), model, refs)
+}
+
+fn with_checkpoints() -> Options {
+    Options { head_checkpoint_bytes: 1, ..options() }
+}
+
+#[test]
+fn a_checkpoint_records_what_comes() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (path, mut model, refs) = killed_behind_checkpoint(dir.path());
+    let directory = Gated::new(&path);
+    let db = start_with(with_checkpoints(), directory.clone());
+    let mut appender = db.appender();
+    // Its reference is that of before; the log is not read, so what is behind the checkpoint is not known.
+    assert_eq!(appender.append_ref(refs[3], START + 299_000, 1.0), Ok(()));
+    assert_eq!(
+        appender.append_ref(refs[55], START + 299_000, 1.0),
+        Err(AppendError::UnknownSeries)
+    );
+    appender.rollback();
+    // 40 to 49 are known, 50 to 59 are still to be read, 60 to 69 are new.
+    let first = scrape(&db, &mut model, 40..70, START + 300_000);
+    assert_eq!(first[..10], refs[40..50]);
+    let mut given_up = db.appender();
+    given_up.append_ref(refs[45], START + 300_500, 1.0).expect("takes");
+    given_up.rollback();
+    let second = scrape(&db, &mut model, 40..70, START + 301_000);
+    assert_eq!(first, second);
+    assert!(db.querier(START, START + 400_000).is_err(), "the log is not read yet");
+    copy(&path, &dir.path().join("while recording"));
+    directory.open();
+    db.wait_loaded().expect("loads");
+    assert_eq!(everything(&db), model);
+    let third = scrape(&db, &mut model, 40..80, START + 302_000);
+    assert_eq!(third[..30], first, "references stay");
+    assert_eq!(everything(&db), model);
+    db.maintain();
+    copy(&path, &dir.path().join("again"));
+    assert_eq!(everything(&open(&dir.path().join("again"), with_checkpoints())), model);
+    // Whoever reads the log alone finds the same.
+    std::fs::remove_dir_all(dir.path().join("again/head_checkpoint")).expect("removes");
+    assert_eq!(everything(&open(&dir.path().join("again"), options())), model);
+}
+
+#[test]
+fn a_kill_while_recording_loses_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (mut path, mut model, _) = killed_behind_checkpoint(dir.path());
+    for round in 0..6usize {
+        let t = START + 300_000 + i64::try_from(round).expect("small") * 1000;
+        let directory = Gated::new(&path);
+        let db = start_with(with_checkpoints(), directory.clone());
+        scrape(&db, &mut model, round * 10..round * 10 + 40, t);
+        let next = dir.path().join(round.to_string());
+        copy(&path, &next);
+        directory.open();
+        db.wait_loaded().expect("loads");
+        assert_eq!(everything(&db), model, "in round {round}");
+        path = next;
+    }
+    let db = open(&path, with_checkpoints());
+    assert_eq!(everything(&db), model);
+    // A series of which only the recorded samples are young is not dropped before they are applied.
+    drop(db);
+    assert_eq!(everything(&open(&path, options())), model);
+}
+
+#[test]
+fn late_samples_that_are_recorded_are_kept_within_the_window() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (path, mut model, _) = killed_behind_checkpoint(dir.path());
+    let directory = Gated::new(&path);
+    let options = Options { out_of_order_window_ms: 1_000_000, ..with_checkpoints() };
+    let db = start_with(options.clone(), directory.clone());
+    scrape(&db, &mut model, 0..5, START + 500);
+    scrape(&db, &mut model, 0..5, START + 300_000);
+    directory.open();
+    db.wait_loaded().expect("loads");
+    assert_eq!(everything(&db), model);
+    copy(&path, &dir.path().join("again"));
+    assert_eq!(everything(&open(&dir.path().join("again"), options)), model);
+}
+
 #[test]
 fn many_kills_in_a_row() {
     let dir = tempfile::tempdir().expect("a temporary folder");

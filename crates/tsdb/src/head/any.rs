@@ -45,6 +45,10 @@ impl HeadAppender {
         sample: AnySample<'_>,
         find: impl FnOnce(&mut Self, AnySample<'_>) -> Result<SeriesRef, AppendError>,
     ) -> Result<SeriesRef, AppendError> {
+        if self.admission.is_recording {
+            // Whether the series has it already is not known yet.
+            return Err(AppendError::StartOutOfOrder);
+        }
         if sample.t <= sample.st {
             return Err(AppendError::StartNotBeforeSample);
         }

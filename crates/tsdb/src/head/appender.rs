@@ -128,6 +128,10 @@ impl HeadAppender {
     }
 
     fn give_up(&mut self) {
+        if self.admission.is_recording {
+            // Another batch may be logged and not applied yet: its series must stay.
+            return self.batch.clear();
+        }
         let pages = &self.head.pages;
         let drop_pending = |page: &mut Page, series: u64| page.set_pending(series, false);
         for part in self.batch.parts() {
@@ -219,6 +223,11 @@ impl Appender for HeadAppender {
         let _committing = read(&head.committing);
         self.head.log(&records).map_err(CommitError)?;
         self.head.metadata.learn(&self.batch.metadata);
+        if self.admission.is_recording {
+            self.head.count_recorded(&self.batch);
+            self.batch.clear();
+            return Ok(());
+        }
         for (series, it) in &self.batch.exemplars {
             self.head.exemplars.add(series, &it.labels, (it.t, it.v));
         }
@@ -341,7 +350,10 @@ impl Head {
             page.set_pending(series, true);
         }
         index.insert(key.as_bytes(), series);
-        index.add_postings(key.as_bytes(), series);
+        if !self.is_recording.load(SeqCst) {
+            // Series of the log, which are to come before it, are not all there yet.
+            index.add_postings(key.as_bytes(), series);
+        }
         self.remember_to_log(SeriesRef(series), labels);
         self.metrics.series_created.inc();
         Ok(series)
@@ -397,6 +409,22 @@ pub(super) enum Admitted {
     Known,
 }
 
+/// Takes any sample that the head takes at all: what its series has is not known yet.
+fn admit_unseen(
+    page: &mut Page,
+    at: u64,
+    refusal: Option<AppendError>,
+) -> Result<Admitted, AppendError> {
+    if !page.has(at) {
+        return Err(AppendError::UnknownSeries);
+    }
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    page.set_pending(at, true);
+    Ok(Admitted::InOrder)
+}
+
 /// Says whether a sample may be taken. `twice` judges one at the time of the last sample.
 pub(super) fn admit(
     page: &mut Page,
@@ -405,6 +433,9 @@ pub(super) fn admit(
     twice: impl FnOnce(&Open) -> Result<(), AppendError>,
 ) -> Result<Admitted, AppendError> {
     let is_valid = admission.min_valid <= t;
+    if admission.is_recording {
+        return admit_unseen(page, at, admission.refuse_late(t).filter(|_| !is_valid));
+    }
     if is_valid && page.is_before(t) && page.has(at) {
         // The common case, without a look at the record, which is far away.
         page.set_pending(at, true);

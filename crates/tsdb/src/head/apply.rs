@@ -87,6 +87,16 @@ impl Head {
         applied.late
     }
 
+    /// Counts the samples of a batch that is only logged.
+    pub(super) fn count_recorded(&self, batch: &Batch) {
+        for Part { samples, others, .. } in batch.parts() {
+            let is_float = |it: &&Other| matches!(it.sample.value, Value::Float(_));
+            let n_floats = samples.len() + others.iter().filter(is_float).count();
+            let n = [n_floats, samples.len() + others.len() - n_floats];
+            (0..2).for_each(|kind| self.metrics.samples_appended[kind].add(n[kind] as u64));
+        }
+    }
+
     fn apply_part(&self, part: &Part, how: (&Applying<'_>, Admission), applied: &mut Applied) {
         let Part { samples, others, .. } = part;
         for_each_run(

@@ -15,6 +15,7 @@ mod histograms;
 mod workers;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
@@ -27,7 +28,7 @@ use wal::{Position, Reader, checkpoint, segment};
 
 use super::appender::OpenAppenders;
 use super::batch::Other;
-use super::checkpoint::{Doubt, Found, Loaded};
+use super::checkpoint::{Doubt, Found, Loaded, Start as CheckpointStart};
 use super::chunk_files::{ChunkFiles, Entry};
 use super::deletion::Deletions;
 use super::index::{Index, Key};
@@ -92,7 +93,7 @@ impl Head {
         let mut replay = Replay::start(setup, loading, &mut replayed)?;
         replay.files(None, setup.read_only)?;
         replay.late(setup.read_only)?;
-        replay.index();
+        replay.index(u64::MAX);
         let (head, _) = replay.finish(u64::MAX);
         if !setup.read_only {
             let writer = open_log(setup, wal_metrics)?;
@@ -131,6 +132,7 @@ impl Head {
             deletions: Deletions::default(),
             out_of_order: OutOfOrder::new(setup.options.out_of_order_window_ms),
             isolation: Arc::new(Isolation::default()),
+            is_recording: AtomicBool::new(false),
             is_evicting: AtomicBool::new(false),
             mint: AtomicI64::new(i64::MAX),
             maxt: AtomicI64::new(i64::MIN),
@@ -163,7 +165,7 @@ fn read_error(error: &storage::ReadError) -> OpenError {
 }
 
 /// Loads the head checkpoint; `None` without one, or if there is a doubt about it: it is gone then.
-fn load_checkpoint(setup: &Setup) -> Result<Option<Loaded>, OpenError> {
+pub(crate) fn load_checkpoint(setup: &Setup) -> Result<Option<Loaded>, OpenError> {
     let Some(found) = &setup.checkpoint else { return Ok(None) };
     let start = setup.clock.monotonic();
     match Loaded::read(setup, found) {
@@ -228,11 +230,30 @@ impl<'a> Replay<'a> {
         loading: &'a Loading,
         replayed: &'a mut Replayed,
     ) -> Result<Self, OpenError> {
+        match load_checkpoint(setup)? {
+            Some(loaded) => Self::behind(setup, loaded, loading, replayed),
+            None => Self::of(setup, load_chunks(setup)?, None, loading, replayed),
+        }
+    }
+
+    /// Goes on from a head checkpoint, the one of `setup`.
+    fn behind(
+        setup: &Setup,
+        loaded: Loaded,
+        loading: &'a Loading,
+        replayed: &'a mut Replayed,
+    ) -> Result<Self, OpenError> {
         let from = setup.checkpoint.as_ref().map(|it| it.start);
-        let (loaded, from) = match load_checkpoint(setup)? {
-            Some(loaded) => (loaded, from),
-            None => (load_chunks(setup)?, None),
-        };
+        Self::of(setup, loaded, from, loading, replayed)
+    }
+
+    fn of(
+        setup: &Setup,
+        loaded: Loaded,
+        from: Option<CheckpointStart>,
+        loading: &'a Loading,
+        replayed: &'a mut Replayed,
+    ) -> Result<Self, OpenError> {
         let Loaded { head, mapped, late, aliases, repaired, n_bytes, .. } = loaded;
         if let Some(it) = repaired {
             setup.metrics.mmap_corruptions.inc();
@@ -450,10 +471,11 @@ impl<'a> Replay<'a> {
         self.head.deletions.remove(series);
     }
 
-    /// Builds postings, and drops what is not needed.
-    fn index(&mut self) {
+    /// Builds postings of the series below the reference `live`, which starts a page, and drops what is not
+    /// needed.
+    fn index(&mut self, live: u64) {
         self.workers.wait();
-        self.add_postings(0);
+        self.add_postings(0..page_of(live));
         // Series that were removed are known until they are dropped.
         let n_unknown = self.count_unknown();
         self.head.drop_unused(self.min_valid);
@@ -461,10 +483,10 @@ impl<'a> Replay<'a> {
         self.head.metrics.unknown_series.add(n_unknown);
     }
 
-    /// Adds the series on pages from `first` on to the postings; no later one may be there yet.
-    fn add_postings(&self, first: u64) {
+    /// Adds the series on these pages to the postings; no later one may be there yet.
+    fn add_postings(&self, pages: Range<u64>) {
         let mut index = write(&self.head.index);
-        for (n, page) in self.head.pages.all().into_iter().filter(|(n, _)| first <= *n) {
+        for (n, page) in self.head.pages.all().into_iter().filter(|(n, _)| pages.contains(n)) {
             let page = lock(&page);
             for series in page.refs(n) {
                 let record = page.get(series).expect("just listed");
@@ -479,13 +501,13 @@ impl<'a> Replay<'a> {
     fn finish(self, live: u64) -> (Arc<Head>, Vec<Other>) {
         let mut this = self;
         this.workers.wait();
-        this.add_postings(page_of(live));
+        this.add_postings(page_of(live)..u64::MAX);
         let Self { head, aliases, last_ref, workers, replayed, from, .. } = this;
         let done = workers.finish();
         head.widen(done.applied.mint, done.applied.maxt);
         replayed.n_samples = done.applied.n.iter().sum();
         replayed.n_unknown_samples += done.n_unknown.iter().sum::<u64>();
-        head.last_ref.store(last_ref, SeqCst);
+        head.last_ref.fetch_max(last_ref, SeqCst);
         for kind in 0..2 {
             head.metrics.unknown_samples[kind].add(done.n_unknown[kind]);
         }

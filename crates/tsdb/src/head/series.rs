@@ -162,6 +162,11 @@ impl Page {
             if is_pending { self.pending[word] | bit } else { self.pending[word] & !bit };
     }
 
+    /// Says that no batch is open.
+    pub(crate) fn clear_pending(&mut self) {
+        self.pending.clear();
+    }
+
     /// True if a batch with samples for the series is open.
     pub(crate) fn is_pending(&self, series: u64) -> bool {
         self.pending.get(within(series) / 64).is_some_and(|word| word >> (series % 64) & 1 == 1)

@@ -69,6 +69,8 @@ impl Head {
         cut: &StaleCut,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<usize>, String> {
+        // A start that takes samples for the series of a checkpoint must not read later that they are removed.
+        self.outlive_checkpoint(u32::MAX);
         self.is_evicting.store(true, SeqCst);
         let is_done = self.isolation.wait_for_open_views(stop);
         let mut gone = Vec::new();

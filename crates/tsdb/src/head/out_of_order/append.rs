@@ -23,6 +23,8 @@ pub(crate) struct Admission {
     newest: i64,
     /// Late samples are taken from here on, if at all.
     late_from: Option<i64>,
+    /// It is not known yet what each series has last: see [`Head`]'s recording.
+    pub(crate) is_recording: bool,
 }
 
 impl Admission {
@@ -47,11 +49,13 @@ impl Admission {
 impl Head {
     /// What a batch takes that is opened now and refuses what is before `min_valid` in order.
     pub(crate) fn admission(&self, min_valid: i64) -> Admission {
-        let window_ms = self.out_of_order.window_ms();
+        let is_recording = self.is_recording.load(SeqCst);
+        // What is late among the samples taken now cannot be told from what is late against the log.
+        let window_ms = if is_recording { 0 } else { self.out_of_order.window_ms() };
         // A head without samples takes over where the blocks end.
         let newest = self.maxt.load(SeqCst).max(self.min_valid.load(SeqCst));
         let late_from = (0 < window_ms).then(|| newest.saturating_sub(window_ms));
-        Admission { min_valid, newest, late_from }
+        Admission { min_valid, newest, late_from, is_recording }
     }
 
     /// Keeps a late sample of a series on this page and notes it for the log. False if one is there at its

@@ -6,6 +6,11 @@
 //! the place of the young one, with its log. Nothing has to be logged again: a series that both know keeps its
 //! older reference, and whoever comes with the younger one is told that it is not known, as after a restart.
 //!
+//! If there is a head checkpoint, no young head is needed: the head of the checkpoint knows nearly all series. It
+//! *records*: batches are logged into the new segment and not applied, for here they are read anyhow. So the
+//! start costs no second index, and references stay what they are. Until the end a series on its pages counts as
+//! one with an open batch, which keeps it from being dropped.
+//!
 //! A sample that the young head took and that is not later than the last one of its series in the files is
 //! kept until the end, and then appended to the loaded head as if it came only now: that one takes it as a late
 //! sample, if it takes any, and else counts it as out of order.
@@ -25,6 +30,7 @@ use crate::exemplars::Exemplars;
 use crate::generations::Generations;
 use crate::head::apply::as_any;
 use crate::head::batch::Other;
+use crate::head::checkpoint::Loaded;
 use crate::head::chunk_files::ChunkFiles;
 use crate::head::out_of_order::OutOfOrder;
 use crate::head::{Head, References, WAL_FOLDER};
@@ -49,8 +55,11 @@ pub(crate) fn load_behind(
 ) -> Result<Replayed, OpenError> {
     let mut replayed = Replayed::default();
     let young = generations.head();
-    let Live { segment, first_ref, progress } = live;
-    let mut replay = Replay::start(setup, &generations.loading, &mut replayed)?;
+    let Live { segment, first_ref, progress, loaded } = live;
+    let mut replay = match loaded {
+        Some(loaded) => Replay::behind(setup, loaded, &generations.loading, &mut replayed)?,
+        None => Replay::start(setup, &generations.loading, &mut replayed)?,
+    };
     replay.files(Some(segment), false)?;
     replay.late(false)?;
     if first_ref <= replay.last_ref {
@@ -63,7 +72,7 @@ pub(crate) fn load_behind(
             ),
         });
     }
-    replay.index();
+    replay.index(first_ref);
     replay.workers.keep_late();
     let from = Position { segment, offset: 0 };
     let folder = Path::new(WAL_FOLDER);
@@ -74,7 +83,11 @@ pub(crate) fn load_behind(
         if young.open_appenders.wait_for_none(PATIENCE) {
             replay.follow(&mut tail)?;
             let (head, late) = replay.finish(first_ref);
-            head.take_over(&young);
+            if Arc::ptr_eq(&head, &young) {
+                head.end_recording();
+            } else {
+                head.take_over(&young);
+            }
             *current = Arc::clone(&head);
             break (head, late);
         }
@@ -116,6 +129,8 @@ pub(crate) struct Live {
     /// All its references are this or greater; a page starts with it.
     first_ref: u64,
     progress: Arc<Progress>,
+    /// The head checkpoint, whose head is the one that logs there.
+    loaded: Option<Loaded>,
 }
 
 impl Head {
@@ -136,13 +151,49 @@ impl Head {
         let mut head = Self::empty(&own, ChunkFiles::none(Arc::clone(&setup.directory)));
         head.out_of_order = OutOfOrder::refusing(setup.options.out_of_order_window_ms);
         let head = Arc::new(head);
+        let live = head.begin_live(setup, taken, wal_metrics, None)?;
+        Ok((head, live))
+    }
+
+    /// Begins to record with the head of a checkpoint: it knows series, logs into a new segment what comes for
+    /// them and for new ones, and leaves it to [`load_behind`] to read that and the log before it.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(crate) fn record(
+        setup: &Setup,
+        loaded: Loaded,
+        taken: u64,
+        wal_metrics: wal::Metrics,
+    ) -> Result<(Arc<Self>, Live), OpenError> {
+        let head = Arc::clone(&loaded.head);
+        head.is_recording.store(true, SeqCst);
+        let live = head.begin_live(setup, taken, wal_metrics, Some(loaded))?;
+        Ok((head, live))
+    }
+
+    fn begin_live(
+        &self,
+        setup: &Setup,
+        taken: u64,
+        wal_metrics: wal::Metrics,
+        loaded: Option<Loaded>,
+    ) -> Result<Live, OpenError> {
         let writer = open_log(setup, wal_metrics)?;
         let first_ref = References::first_above(taken);
-        let live = Live { segment: writer.segment(), first_ref, progress: writer.progress() };
-        head.last_ref.store(first_ref - 1, SeqCst);
-        head.begin_references(first_ref - 1, writer.segment())?;
-        *lock(&head.log) = Some(writer);
-        Ok((head, live))
+        let (segment, progress) = (writer.segment(), writer.progress());
+        self.last_ref.store(first_ref - 1, SeqCst);
+        self.begin_references(first_ref - 1, segment)?;
+        *lock(&self.log) = Some(writer);
+        Ok(Live { segment, first_ref, progress, loaded })
+    }
+
+    /// From now on batches are applied. All that were logged are, and none is open.
+    fn end_recording(&self) {
+        for (_, page) in self.pages.all() {
+            lock(&page).clear_pending();
+        }
+        self.is_recording.store(false, SeqCst);
     }
 
     /// Takes the log and the references of a head that nobody appends to any more.
