@@ -37,7 +37,8 @@ impl<'a> Parser<'a> {
 
     /// Where the next statement starts, in bytes from the start of the page.
     pub fn offset(&self) -> usize {
-        self.lexer.at
+        // A last line without a line feed is read as if it had one.
+        self.lexer.at.min(self.lexer.page.len())
     }
 
     /// Steps over empty lines, which mean nothing in Prometheus text.

@@ -426,3 +426,12 @@ proptest! {
         prop_assert!(parser.next(&mut sample).is_none());
     }
 }
+
+#[test]
+fn a_last_line_may_lack_its_end() {
+    check(b"#", TEXT, PLAIN, "comment\n");
+    check(b"a 1\n # c", TEXT, PLAIN, "{__name__=\"a\"} 1\ncomment\n");
+    check(b"# HELP a b", TEXT, PLAIN, "help a b\n");
+    check(b"# TYPE a counter", TEXT, PLAIN, "type a counter\n");
+    check(b"a 1", TEXT, PLAIN, "{__name__=\"a\"} 1\n");
+}

@@ -140,6 +140,18 @@ fn starts_a_forgotten_series_again() {
 }
 
 #[test]
+fn a_last_line_may_lack_its_end() {
+    for end in ["#", "# c", " # c", "# HELP b c", "# TYPE b counter"] {
+        let mut rig = Rig::new(Job::new("j", 1000, 1000));
+        for t in 1..3 {
+            let (counts, read) = rig.page(&format!("a 1\n{end}"), t * 1000);
+            assert_eq!((counts.scraped, read), (1, Ok(())), "{end}");
+        }
+        assert_eq!(rig.dump(), "{__name__=\"a\"} 1@1000 1@2000\n", "{end}");
+    }
+}
+
+#[test]
 fn a_refused_line_is_its_twins_first() {
     let mut rig = Rig::new(job());
     let page = "a 1 500\na 1\nb 1\n";
