@@ -300,6 +300,25 @@ fn a_log_torn_at_every_byte_of_its_last_record() {
     }
 }
 
+/// A series without samples stays while a batch has some for it, whatever becomes of another batch.
+#[test]
+fn a_batch_keeps_its_series_beside_another() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let db = open(dir.path(), options());
+    let newest = START + 160_000;
+    [START, START + 80_000, newest].iter().for_each(|t| append(&db, 0, *t, 1.0));
+    let mut first = db.appender();
+    let series = first.append(&labels(1), newest, 1.0).expect("takes");
+    let mut second = db.appender();
+    second.append_ref(series, newest, 2.0).expect("takes");
+    second.rollback();
+    db.maintain();
+    assert_eq!(db.blocks().len(), 1);
+    first.commit().expect("commits");
+    let found = everything(&db).get(&labels(1)).cloned();
+    assert_eq!(found, Some(BTreeMap::from([(newest, 1.0f64.to_bits())])));
+}
+
 #[test]
 fn refuses_with_upstreams_words() {
     let dir = tempfile::tempdir().expect("a temporary folder");

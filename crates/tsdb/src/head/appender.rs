@@ -133,7 +133,7 @@ impl HeadAppender {
             return self.batch.clear();
         }
         let pages = &self.head.pages;
-        let drop_pending = |page: &mut Page, series: u64| page.set_pending(series, false);
+        let drop_pending = |page: &mut Page, series: u64| page.remove_pending(series);
         for part in self.batch.parts() {
             let of = |it: &RefSample| it.series.0;
             for_each_page(pages, &part.samples, of, |page, it| drop_pending(page, it.series.0));
@@ -313,7 +313,7 @@ impl Head {
         true
     }
 
-    /// Finds the series with these labels, or makes it; it is marked as having a batch open.
+    /// Finds the series with these labels, or makes it. Before a sample waits for it, a truncation may drop it.
     pub(super) fn find_or_make(&self, labels: &Labels, key: &mut Key) -> Result<u64, AppendError> {
         let is_complete = {
             let index = read(&self.index);
@@ -344,11 +344,7 @@ impl Head {
             AppendError::Limit(format!("new series are refused: no reference for it: {error}"))
         })?;
         let page = self.pages.make(page_of(series));
-        {
-            let mut page = lock(&page);
-            page.insert(series, key.as_bytes());
-            page.set_pending(series, true);
-        }
+        lock(&page).insert(series, key.as_bytes());
         index.insert(key.as_bytes(), series);
         if !self.is_recording.load(SeqCst) {
             // Series of the log, which are to come before it, are not all there yet.
@@ -421,7 +417,10 @@ fn admit_unseen(
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    page.set_pending(at, true);
+    if !page.is_pending(at) {
+        // Until the end of the recording, whatever becomes of the batch.
+        page.add_pending(at);
+    }
     Ok(Admitted::InOrder)
 }
 
@@ -438,13 +437,13 @@ pub(super) fn admit(
     }
     if is_valid && page.is_before(t) && page.has(at) {
         // The common case, without a look at the record, which is far away.
-        page.set_pending(at, true);
+        page.add_pending(at);
         return Ok(Admitted::InOrder);
     }
     let series = page.get(at).ok_or(AppendError::UnknownSeries)?;
     let last = page.last_t(series);
     if is_valid && last.is_none_or(|last| last < t) {
-        page.set_pending(at, true);
+        page.add_pending(at);
         return Ok(Admitted::InOrder);
     }
     if is_valid
@@ -456,6 +455,6 @@ pub(super) fn admit(
     if let Some(error) = admission.refuse_late(t) {
         return Err(error);
     }
-    page.set_pending(at, true);
+    page.add_pending(at);
     Ok(Admitted::Late)
 }

@@ -360,7 +360,7 @@ fn store(
     push: impl FnOnce(&mut Page, &mut Applied) -> Pushed,
 ) -> bool {
     if t < admission.min_valid {
-        page.set_pending(series, false);
+        page.remove_pending(series);
         return false;
     }
     mark_tail(page, series, applying);
@@ -374,7 +374,7 @@ fn store(
 
 /// Notes that a sample of this commit follows: views that were opened before must not see it.
 fn mark_tail(page: &mut Page, series: u64, applying: &Applying<'_>) {
-    page.set_pending(series, false);
+    page.remove_pending(series);
     let Some(series) = page.get_mut(series) else { return };
     let before = series.tail;
     series.tail = if before == 0 || applying.is_seen_by_all(series.tail_commit) {

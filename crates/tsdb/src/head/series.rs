@@ -5,6 +5,7 @@
 //! series has no allocation of its own but the buffer of its open chunk. One lock guards a page; a scrape
 //! touches its page or two, and takes the lock once for a run of samples.
 
+mod pending;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use super::index::key_len;
 use super::open::Open;
 use super::out_of_order::LateTable;
 use crate::sync::{lock, read, write};
+use pending::Pending;
 pub(crate) use stored::Present;
 
 /// References on a page.
@@ -64,8 +66,8 @@ pub(crate) struct Page {
     series: Vec<Series>,
     keys: Vec<u8>,
     links: Vec<Link>,
-    /// A bit for each reference: a batch with samples for it is open, so it must not be dropped.
-    pending: Vec<u64>,
+    /// A series that samples of open batches wait for must not be dropped.
+    pending: Pending,
     /// No series here has a later sample; `None` without any.
     maxt: Option<i64>,
     n_open: usize,
@@ -152,24 +154,24 @@ impl Page {
         self.maxt = self.maxt.max(Some(t));
     }
 
-    /// Says whether a batch with samples for the series is open.
-    pub(crate) fn set_pending(&mut self, series: u64, is_pending: bool) {
-        let (word, bit) = (within(series) / 64, 1 << (series % 64));
-        if self.pending.len() <= word {
-            self.pending.resize(word + 1, 0);
-        }
-        self.pending[word] =
-            if is_pending { self.pending[word] | bit } else { self.pending[word] & !bit };
+    /// Notes a sample for the series in an open batch.
+    pub(crate) fn add_pending(&mut self, series: u64) {
+        self.pending.add(within(series));
+    }
+
+    /// Takes back one [`Page::add_pending`]: the sample is there now, or never will be.
+    pub(crate) fn remove_pending(&mut self, series: u64) {
+        self.pending.remove(within(series));
     }
 
     /// Says that no batch is open.
     pub(crate) fn clear_pending(&mut self) {
-        self.pending.clear();
+        self.pending = Pending::default();
     }
 
-    /// True if a batch with samples for the series is open.
+    /// True if an open batch has samples for the series.
     pub(crate) fn is_pending(&self, series: u64) -> bool {
-        self.pending.get(within(series) / 64).is_some_and(|word| word >> (series % 64) & 1 == 1)
+        self.pending.has(within(series))
     }
 
     /// Reads a little of each record and its open chunk, so that the memory of all of them is on its
