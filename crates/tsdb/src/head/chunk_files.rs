@@ -109,13 +109,19 @@ struct State {
     writing: Option<Writing>,
     /// Finished, but not synced yet.
     unsynced: Vec<Box<dyn FileWrite>>,
-    /// A sync failed: what it was to keep is durable never, or not known to be.
-    is_sync_failed: bool,
+    /// A sync failed, here or in an earlier process: what is in files up to this one may never be durable.
+    lost: Option<u32>,
     /// The number of the newest file there ever was.
     newest: u32,
 }
 
 impl State {
+    /// The number of the first file, if there is one.
+    fn first(&self) -> Option<u32> {
+        let done = self.done.first_key_value().map(|(n, _)| *n);
+        done.or(self.writing.as_ref().map(|it| it.n))
+    }
+
     /// The file that is written. A new one is made when there is something to be flushed.
     fn writing(&mut self) -> &mut Writing {
         let newest = &mut self.newest;
@@ -158,6 +164,7 @@ impl ChunkFiles {
         let files = Self { directory, folder, read_only, state: Mutex::default() };
         let from = from.unwrap_or(ChunkAt { file: 0, offset: 0 });
         let repaired = files.load(from, &mut each)?;
+        files.forget_lost();
         Ok((files, repaired))
     }
 
@@ -268,6 +275,7 @@ impl ChunkFiles {
             self.remove(n)?;
             lock(&self.state).done.remove(&n);
         }
+        self.forget_lost();
         self.sync_finished()
     }
 
@@ -318,6 +326,8 @@ impl ChunkFiles {
         }
         if writing.mapped.as_ref().is_none_or(|map| map.len() <= start) {
             let path = self.path(at.file);
+            // What is mapped must not be cut later.
+            writing.cut_back().map_err(self.io(&path))?;
             writing.mapped = Some(Arc::new(self.directory.map(&path).map_err(self.io(&path))?));
         }
         Ok(Found::Map(Arc::clone(writing.mapped.as_ref().expect("mapped above"))))
@@ -371,6 +381,7 @@ impl ChunkFiles {
         }
         let mut state = lock(&self.state);
         state.newest = numbers.last().copied().unwrap_or(0);
+        state.lost = self.noted(&entries, state.newest);
         for (i, n) in numbers.iter().enumerate() {
             let path = self.path(*n);
             let map = self.directory.map(&path).map_err(self.io(&path))?;
@@ -399,7 +410,7 @@ impl ChunkFiles {
                 state.done.insert(*n, Arc::new(map));
             } else {
                 drop(map);
-                let map = self.cut(&numbers[i..], offset).map_err(self.io(&path))?;
+                let map = self.cut(&mut state, &numbers[i..], offset).map_err(self.io(&path))?;
                 state.done.insert(*n, Arc::new(map));
                 state.newest = *n;
             }
@@ -426,14 +437,14 @@ impl ChunkFiles {
     }
 
     /// Cuts the first of `files` at `offset` and removes the others, last first.
-    fn cut(&self, files: &[u32], offset: usize) -> io::Result<Mapped> {
+    fn cut(&self, state: &mut State, files: &[u32], offset: usize) -> io::Result<Mapped> {
         for later in files[1..].iter().rev() {
             self.remove(*later)?;
         }
         let path = self.path(files[0]);
         let mut file = self.directory.append(&path)?;
         file.set_len(offset as u64)?;
-        file.sync()?;
+        self.note_if_lost(state, file.sync())?;
         self.directory.sync_dir(&self.folder)?;
         self.directory.map(&path)
     }
@@ -451,10 +462,8 @@ impl Writing {
 
     /// Writes the buffer out, if there is a file. If that fails, the file is cut back and the buffer kept.
     fn flush(&mut self) -> io::Result<()> {
+        self.cut_back()?;
         let Some(file) = &mut self.file else { return Ok(()) };
-        if self.is_torn {
-            file.set_len(self.written as u64)?;
-        }
         self.is_torn = true;
         if let Err(error) = file.write_all(&self.buffer) {
             self.is_torn = file.set_len(self.written as u64).is_err();
@@ -463,6 +472,15 @@ impl Writing {
         self.is_torn = false;
         self.written += self.buffer.len();
         self.buffer.clear();
+        Ok(())
+    }
+
+    /// Takes away what a failed write left, if that was not possible at once.
+    fn cut_back(&mut self) -> io::Result<()> {
+        if let Some(file) = self.file.as_mut().filter(|_| self.is_torn) {
+            file.set_len(self.written as u64)?;
+            self.is_torn = false;
+        }
         Ok(())
     }
 }

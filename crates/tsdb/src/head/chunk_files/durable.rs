@@ -1,15 +1,19 @@
 //! Making chunks durable, and knowing later that they still are what they were.
 
-use std::io;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use stdx::Mapped;
+use stdx::{Entry, Mapped};
 
-use super::{ChunkAt, ChunkFiles, HEADER, offset};
+use super::{ChunkAt, ChunkFiles, HEADER, State, offset};
 use crate::sync::lock;
 
 /// So many bytes before the end of a file tell it from another one.
 const TAIL_BYTES: usize = 64;
+/// Says that a sync failed, and up to which file: a later sync succeeds and makes up for nothing, in another
+/// process too.
+const LOST: &str = "unsynced";
 
 /// How far a file is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +36,7 @@ impl ChunkFiles {
 
     /// The number of the first file, if there is one.
     pub(crate) fn first(&self) -> Option<u32> {
-        let state = lock(&self.state);
-        let done = state.done.first_key_value().map(|(n, _)| *n);
-        done.or(state.writing.as_ref().map(|it| it.n))
+        lock(&self.state).first()
     }
 
     /// Syncs files that were finished since the last call.
@@ -44,10 +46,7 @@ impl ChunkFiles {
     pub(crate) fn sync_finished(&self) -> io::Result<()> {
         let unsynced = std::mem::take(&mut lock(&self.state).unsynced);
         let synced = unsynced.into_iter().try_for_each(|mut it| it.sync());
-        if synced.is_err() {
-            lock(&self.state).is_sync_failed = true;
-        }
-        synced
+        self.note_if_lost(&mut lock(&self.state), synced)
     }
 
     /// Makes all chunks durable that were written before, while others are written. Returns how far each file is.
@@ -69,16 +68,53 @@ impl ChunkFiles {
             done.iter().map(|(n, map)| end_of(*n, map.len(), map)).collect();
         if let Some((n, len)) = growing {
             // Through a handle of its own, so that nobody waits who writes a chunk meanwhile.
-            self.directory.append(&self.path(n))?.sync()?;
+            let synced = self.directory.append(&self.path(n))?.sync();
+            self.note_if_lost(&mut lock(&self.state), synced)?;
             let mut tail = vec![0; len.min(TAIL_BYTES)];
             let from = (len - tail.len()) as u64;
             self.directory.open(&self.path(n))?.read_exact_at(&mut tail, from)?;
             ends.push(FileEnd { file: n, len: offset(len), tail_crc: crc32c::crc32c(&tail) });
         }
-        if lock(&self.state).is_sync_failed {
+        if lock(&self.state).lost.is_some() {
             return Err(io::Error::other("an earlier head chunk file could not be synced"));
         }
         Ok(ends)
+    }
+
+    /// Notes a sync that failed, for this process and those to come.
+    pub(super) fn note_if_lost(&self, state: &mut State, synced: io::Result<()>) -> io::Result<()> {
+        if synced.is_err() {
+            state.lost = Some(state.newest);
+            let noted = self.directory.create(&self.note());
+            if let Err(error) = noted.and_then(|mut it| writeln!(it, "{}", state.newest)) {
+                tracing::error!(%error, "the next start will not know that head chunks may be lost");
+            }
+        }
+        synced
+    }
+
+    /// What a process before noted; `newest` is the newest file.
+    pub(super) fn noted(&self, entries: &[Entry], newest: u32) -> Option<u32> {
+        entries.iter().find(|it| it.name == LOST)?;
+        let note = self.directory.read(&self.note()).ok();
+        let last = note.and_then(|it| String::from_utf8(it).ok()?.trim().parse().ok());
+        // One that cannot be read speaks for all.
+        Some(last.unwrap_or(newest))
+    }
+
+    /// Forgets the sync that failed once the files that it concerned are gone.
+    pub(super) fn forget_lost(&self) {
+        let mut state = lock(&self.state);
+        let first = state.first().unwrap_or(u32::MAX);
+        if !self.read_only && state.lost.is_some_and(|lost| lost < first) {
+            // If the note stays, it only keeps the next process from writing head checkpoints.
+            let _ = self.directory.remove_file(&self.note());
+            state.lost = None;
+        }
+    }
+
+    fn note(&self) -> PathBuf {
+        self.folder.join(LOST)
     }
 
     /// True if a finished file is as far as `end` says, or farther, and has what was there.

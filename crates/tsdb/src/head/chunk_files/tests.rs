@@ -121,3 +121,57 @@ fn holds_back_what_there_is_no_room_for() {
     assert_eq!((entries.len(), repaired), (99, None));
     check(&files);
 }
+
+/// A later sync succeeds, and makes up for nothing.
+#[test]
+fn a_failed_sync_is_remembered() {
+    let disk = testkit::CrashingDirectory::new(0);
+    let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+    let (files, ..) = load(&directory);
+    write(&files, 1, &xor());
+    files.sync_all().expect("syncs");
+    write(&files, 2, &xor());
+    // After the write, and opening the file for it.
+    disk.fail_after(2);
+    files.sync_all().expect_err("is not synced");
+    files.sync_all().expect_err("never is");
+    let disk = disk.kill();
+    let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+    let (files, entries, _) = load(&directory);
+    assert_eq!(entries.len(), 2);
+    write(&files, 3, &xor());
+    files.sync_all().expect_err("not by another process either");
+    files.remove_below(2).expect("removes");
+    files.sync_all().expect("syncs");
+    let directory: Arc<dyn Directory> = Arc::new(disk.kill());
+    load(&directory).0.sync_all().expect("syncs");
+}
+
+#[test]
+fn what_a_failed_write_left_is_not_read() {
+    let data = xor().repeat(100);
+    for fails_at in 0..4 {
+        let disk = testkit::CrashingDirectory::new(0);
+        let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+        let (files, ..) = load(&directory);
+        let mut places: Vec<ChunkAt> = (1..40).map(|it| write(&files, it, &data)).collect();
+        let check = |places: &[ChunkAt]| {
+            for at in places {
+                assert_eq!(files.read(*at).expect("reads").data().data, data, "{fails_at}");
+            }
+        };
+        disk.set_capacity(disk.used() + 1000);
+        // A write that is cut short, its rest, then cutting the file back.
+        disk.fail_after(fails_at);
+        files.sync_all().expect_err("there is no room");
+        disk.be_kind();
+        check(&places);
+        disk.set_capacity(u64::MAX);
+        places.extend((40..80).map(|it| write(&files, it, &data)));
+        check(&places);
+        files.close().expect("closes");
+        check(&places);
+        let (_, entries, repaired) = load(&directory);
+        assert_eq!((entries.len(), repaired), (79, None));
+    }
+}
