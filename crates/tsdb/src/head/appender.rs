@@ -356,7 +356,7 @@ impl Head {
     }
 
     /// A new series is logged with the next commit, whoever's that is: a sample of it may be in any.
-    pub(super) fn remember_to_log(&self, series: SeriesRef, labels: &Labels) {
+    fn remember_to_log(&self, series: SeriesRef, labels: &Labels) {
         let mut unlogged = lock(&self.unlogged);
         if unlogged.last().is_none_or(|it| RECORD_BYTES < it.len()) {
             let mut record = Vec::new();

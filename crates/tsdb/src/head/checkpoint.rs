@@ -18,6 +18,7 @@ mod find;
 mod load;
 mod write;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -82,8 +83,7 @@ pub(crate) struct Start {
 /// What a head knows about its newest checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
-    /// The segment that it begins with; `None` without any.
-    segment: Option<u32>,
+    /// Its bytes; 0 without any.
     n_bytes: u64,
     /// What is to be replayed, in bytes, when the writer of the log has written `at`.
     behind: u64,
@@ -115,11 +115,9 @@ impl Head {
         lock(&self.newest_checkpoint).n_bytes
     }
 
-    /// Notes what the start found: a checkpoint, or none, and so many bytes of log behind it.
-    pub(super) fn note_loaded(&self, checkpoint: Option<(u32, u64)>, behind: u64) {
-        let (segment, n_bytes) = checkpoint.map_or((None, 0), |it| (Some(it.0), it.1));
-        let newest = Newest { segment, n_bytes, behind, ..Newest::default() };
-        *lock(&self.newest_checkpoint) = newest;
+    /// Notes what the start found: a checkpoint of so many bytes, 0 if none, and so many of log behind it.
+    pub(super) fn note_loaded(&self, n_bytes: u64, behind: u64) {
+        *lock(&self.newest_checkpoint) = Newest { n_bytes, behind, ..Newest::default() };
     }
 
     /// Lets the next start read the whole log, which is damaged.
@@ -129,18 +127,29 @@ impl Head {
         self.remove_checkpoints_below(u32::MAX);
     }
 
-    /// Notes that the log up to `last` was folded: a checkpoint that begins with one of those segments is
-    /// worth nothing any more.
-    pub(super) fn outlive_checkpoint(&self, last: u32) {
-        let is_lost = lock(&self.newest_checkpoint).segment.is_some_and(|it| it <= last);
-        if !is_lost {
-            return;
+    /// Removes the checkpoint, for good: it may have series that the log is about to forget, and a start would
+    /// bring them back without a record of theirs.
+    ///
+    /// # Errors
+    /// If the disk refuses; the log must stay as it is then.
+    pub(super) fn drop_checkpoint(&self) -> io::Result<()> {
+        let folder = Path::new(FOLDER);
+        for (_, path) in find::list(self.directory.as_ref())? {
+            self.directory.remove_file(&path)?;
         }
+        if self.directory.exists(folder)? {
+            self.directory.sync_dir(folder)?;
+        }
+        self.note_dropped();
+        Ok(())
+    }
+
+    /// Notes that all of the log is to be replayed.
+    pub(super) fn note_dropped(&self) {
         let (behind, log) = (self.wal_bytes(), lock(&self.log));
         let at = log.as_ref().map_or(0, wal::Writer::n_bytes);
-        *lock(&self.newest_checkpoint) = Newest { behind, at, ..Newest::default() };
-        drop(log);
-        self.remove_checkpoints_below(u32::MAX);
+        let mut newest = lock(&self.newest_checkpoint);
+        *newest = Newest { n_bytes: 0, behind, at, ..*newest };
     }
 
     fn remove_checkpoints_below(&self, segment: u32) {

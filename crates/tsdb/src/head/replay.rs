@@ -14,7 +14,7 @@ mod extras;
 mod histograms;
 mod workers;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
@@ -325,7 +325,7 @@ impl<'a> Replay<'a> {
             Some(_) => segments.iter().filter(|n| first <= **n).map(size).sum(),
             None => self.head.wal_bytes(),
         };
-        self.head.note_loaded(self.from, behind);
+        self.head.note_loaded(self.from.map_or(0, |it| it.1), behind);
     }
 
     /// Replays the newest checkpoint of the log; returns the number of the first segment behind it.
@@ -502,7 +502,7 @@ impl<'a> Replay<'a> {
         let mut this = self;
         this.workers.wait();
         this.add_postings(page_of(live)..u64::MAX);
-        let Self { head, aliases, last_ref, workers, replayed, from, .. } = this;
+        let Self { head, aliases, last_ref, workers, replayed, .. } = this;
         let done = workers.finish();
         head.widen(done.applied.mint, done.applied.maxt);
         replayed.n_samples = done.applied.n.iter().sum();
@@ -513,15 +513,6 @@ impl<'a> Replay<'a> {
         }
         head.metrics.unknown_tombstones.add(replayed.n_unknown_tombstones);
         head.metrics.wal_corruptions.add(replayed.n_wal_corruptions);
-        if from.is_some() {
-            // Their own record may have left the log since the head checkpoint, with all they had then.
-            let targets: BTreeSet<u64> = aliases.values().copied().collect();
-            for series in targets {
-                if let Some(labels) = head.labels(series) {
-                    head.remember_to_log(SeriesRef(series), &labels);
-                }
-            }
-        }
         *lock(&head.aliases) = aliases;
         (head, done.late.unwrap_or_default())
     }

@@ -70,7 +70,7 @@ impl Head {
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<usize>, String> {
         // A start that takes samples for the series of a checkpoint must not read later that they are removed.
-        self.outlive_checkpoint(u32::MAX);
+        self.drop_checkpoint().map_err(|error| error.to_string())?;
         self.is_evicting.store(true, SeqCst);
         let is_done = self.isolation.wait_for_open_views(stop);
         let mut gone = Vec::new();

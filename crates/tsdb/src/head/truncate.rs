@@ -98,6 +98,9 @@ impl Head {
             Ok(None) => return,
             Err(error) => return tracing::error!(%error, "WAL truncation failed"),
         };
+        if let Err(error) = self.drop_checkpoint() {
+            return tracing::error!(%error, "WAL truncation failed: a head checkpoint cannot be removed");
+        }
         self.metrics.checkpoints.inc();
         let aliases = lock(&self.aliases).clone();
         let keep = |series: model::SeriesRef| {
@@ -130,7 +133,7 @@ impl Head {
             self.metrics.wal_truncations_failed.inc();
             tracing::error!(%error, "removing old WAL segments failed");
         }
-        self.outlive_checkpoint(last);
+        self.note_dropped();
         self.metrics.checkpoint_deletions.inc();
         if let Err(error) = checkpoint::remove_before(self.directory.as_ref(), folder, last) {
             self.metrics.checkpoint_deletions_failed.inc();

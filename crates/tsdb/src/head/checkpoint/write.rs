@@ -65,8 +65,7 @@ impl Head {
         match written {
             Ok(it) => {
                 let n_bytes = it.n_bytes;
-                *lock(&self.newest_checkpoint) =
-                    Newest { segment: Some(it.segment), n_bytes, at, ..Newest::default() };
+                *lock(&self.newest_checkpoint) = Newest { n_bytes, at, ..Newest::default() };
                 self.remove_checkpoints_below(it.segment);
                 Ok(Some(it))
             }
