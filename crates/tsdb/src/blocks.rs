@@ -94,10 +94,7 @@ impl Blocks {
 
     /// Where the log takes over: the end of the newest block that was cut from the head in order.
     pub(crate) fn in_order_maxt(&self) -> i64 {
-        let hints = [HINT_OUT_OF_ORDER, HINT_STALE_SERIES, HINT_SELECTED_SERIES];
-        let in_order =
-            self.open.iter().filter(|it| !hints.iter().any(|hint| it.meta().has_hint(hint)));
-        in_order.map(|it| it.meta().maxt).max().unwrap_or(i64::MIN)
+        end_of(self.open.iter().map(|it| it.meta()))
     }
 
     /// Puts a block in the place of the one with its name.
@@ -249,7 +246,7 @@ impl Inner {
     fn mergeable(&self) -> Vec<Meta> {
         let cut = self.head().min_valid();
         let blocks = self.blocks();
-        let metas = blocks.iter().map(|it| it.meta());
+        let metas = blocks.iter().map(|it| it.meta()).filter(|it| !it.compaction.deletable);
         let free = metas.filter(|it| !it.has_hint(HINT_OUT_OF_ORDER) || it.maxt <= cut);
         self.without_awaited(free.cloned().collect())
     }
@@ -330,7 +327,8 @@ impl Inner {
             tracing::warn!(%error, "Unable to retrieve filesystem size of database directory, skip percentage limitation and default to fixed size limitation");
         }
         let bytes_max = retention.bytes_of(space.ok().map(|it| it.total));
-        deletable(sizes, self.head().disk_bytes(), retention.time_ms, bytes_max)
+        let gone = deletable(sizes, self.head().disk_bytes(), retention.time_ms, bytes_max);
+        without_newest_empty(gone, sizes)
     }
 
     /// A name for a block. Chance comes from the hasher of the standard library.
@@ -339,6 +337,29 @@ impl Inner {
         let random = u128::from(chance.hash_one(1)) << 64 | u128::from(chance.hash_one(2));
         Ulid::new(self.clock.now_ms(), random)
     }
+}
+
+/// The end of the newest block that was cut from a head in order.
+fn end_of<'a>(blocks: impl Iterator<Item = &'a Meta>) -> i64 {
+    let hints = [HINT_OUT_OF_ORDER, HINT_STALE_SERIES, HINT_SELECTED_SERIES];
+    let in_order = blocks.filter(|it| !hints.iter().any(|hint| it.has_hint(hint)));
+    in_order.map(|it| it.maxt).max().unwrap_or(i64::MIN)
+}
+
+/// A block of which all is deleted stays while no younger one tells a start to pass over what the log has of
+/// it: otherwise that would come back.
+fn without_newest_empty(
+    mut gone: BTreeMap<Ulid, Reason>,
+    blocks: &[(&Meta, u64)],
+) -> BTreeMap<Ulid, Reason> {
+    let metas = || blocks.iter().map(|it| it.0);
+    let end_of_rest = end_of(metas().filter(|it| !gone.contains_key(&it.ulid)));
+    for it in metas().filter(|it| end_of_rest < end_of([*it].into_iter())) {
+        if gone.get(&it.ulid) == Some(&Reason::Empty) {
+            gone.remove(&it.ulid);
+        }
+    }
+    gone
 }
 
 fn is_among(block: &Block, metas: &[&Meta]) -> bool {

@@ -20,7 +20,8 @@ impl Db {
         self.inner.delete(mint, maxt, matchers)
     }
 
-    /// Writes every block of which something is deleted anew without that. Returns when none is left.
+    /// Writes every block of which something is deleted anew without that. Returns when none is left but one
+    /// of which all is deleted: the newest waits for a younger one.
     ///
     /// # Errors
     /// If a block cannot be read, or the disk refuses. What was done before stays done.
@@ -57,7 +58,9 @@ impl Inner {
 
     fn clean_blocks(&self) -> Result<(), AdminError> {
         let all = self.blocks();
-        for block in all.iter().filter(|it| !it.tombstones().is_empty()) {
+        let is_unclean =
+            |it: &&Arc<Block>| !it.tombstones().is_empty() && !it.meta().compaction.deletable;
+        for block in all.iter().filter(is_unclean) {
             let ulid = self.new_ulid();
             let meta: &Meta = block.meta();
             let written =

@@ -2,6 +2,7 @@
 
 mod support;
 
+use block::Block;
 use model::{Labels, MatchType, Matcher};
 use proptest::prelude::*;
 use storage::{Appendable, Queryable, SelectHints};
@@ -95,7 +96,7 @@ impl World {
             Op::Maintain => self.db().maintain(),
             Op::Clean => {
                 self.db().clean_tombstones().expect("cleans");
-                assert!(self.db().blocks().iter().all(|it| it.tombstones().is_empty()));
+                assert!(self.db().blocks().iter().all(|it| is_clean(it)));
             }
             Op::Restart => {
                 self.db = None;
@@ -143,6 +144,31 @@ proptest! {
         let mut world = World::new();
         ops.iter().for_each(|it| world.step(it));
     }
+}
+
+fn is_clean(block: &Block) -> bool {
+    block.tombstones().is_empty() || block.meta().compaction.deletable
+}
+
+/// The log still has the samples of the newest block.
+#[test]
+fn does_not_come_back_with_the_log() {
+    let mut world = World::new();
+    (0..60).for_each(|_| world.scrape());
+    world.step(&Op::Maintain);
+    assert_eq!(world.db().blocks().len(), 1);
+    // All that is in the block.
+    for which in [0, 3] {
+        let ago = world.now - START;
+        world.step(&Op::Delete { which, ago, len: RANGE - 1 });
+    }
+    for op in [Op::Clean, Op::Maintain, Op::Crash, Op::Clean, Op::Restart] {
+        world.step(&op);
+    }
+    (0..60).for_each(|_| world.scrape());
+    world.step(&Op::Maintain);
+    assert!(world.db().blocks().iter().all(|it| !it.meta().compaction.deletable));
+    world.step(&Op::Crash);
 }
 
 #[test]
