@@ -1,7 +1,7 @@
 //! The database against a map, on a disk that crashes: random histories of appends, batches side by side,
 //! queries, maintenance, restarts, kills, power cuts, full disks, failing operations and flipped bits.
 //!
-//! A history is decided by its seed. `HISTORIES` says how many are lived (300), `HISTORIES_FROM` the seed
+//! A history is decided by its seed. `HISTORIES` says how many are lived (2,000), `HISTORIES_FROM` the seed
 //! of the first one (0; `now` takes the time). One that fails is said with its seed and its steps, as few
 //! as still fail; `HISTORY=<seed> cargo test -p pyrrha-tsdb --test histories` lives it again.
 
@@ -21,7 +21,7 @@ use history::Setting;
 use steps::{Crash, Step};
 use world::World;
 
-const HISTORIES: u64 = 300;
+const HISTORIES: u64 = 2000;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

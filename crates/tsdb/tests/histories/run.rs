@@ -15,6 +15,9 @@ use crate::world::World;
 /// A history that takes longer hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
 
+/// A history waits much: for a log to be durable, for views to be closed.
+const THREADS_PER_CORE: usize = 4;
+
 /// So often a shorter history is tried.
 const SHRINKS_MAX: usize = 400;
 
@@ -31,7 +34,7 @@ thread_local! {
 pub(crate) fn run(seeds: Range<u64>) {
     listen_to_panics();
     let next = AtomicU64::new(seeds.start);
-    let n_threads = thread::available_parallelism().map_or(1, usize::from);
+    let n_threads = THREADS_PER_CORE * thread::available_parallelism().map_or(1, usize::from);
     let failed = thread::scope(|scope| {
         let worker = |_| {
             let (alive, watched) = channel();
