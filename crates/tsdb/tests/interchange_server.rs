@@ -170,7 +170,8 @@ fn prometheus_reads_our_histograms() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let data = dir.path().join("data");
     let now = now_ms() / 60_000 * 60_000;
-    let db = open(&data, Options { retention_ms: 0, ..Options::default() });
+    let options = Options { retention_ms: 0, head_checkpoint_bytes: 1, ..Options::default() };
+    let db = open(&data, options);
     let series = |kind| Labels::from_pairs([("__name__", "h"), ("kind", kind)]);
     let mut expected = [BTreeMap::new(), BTreeMap::new()];
     for (round, t) in (0..).zip((now - HOURS * 3_600_000..now).step_by(60_000)) {

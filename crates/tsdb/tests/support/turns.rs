@@ -104,7 +104,10 @@ impl World {
 
     pub(crate) fn open(&self, data: &Path) -> Db {
         let out_of_order_window_ms = self.out_of_order_window_ms;
-        open(data, Options { retention_ms: 0, out_of_order_window_ms, ..Options::default() })
+        // A head checkpoint has head chunks written out that would wait for more.
+        let head_checkpoint_bytes = 1;
+        let options = Options { retention_ms: 0, out_of_order_window_ms, ..Options::default() };
+        open(data, Options { head_checkpoint_bytes, ..options })
     }
 
     pub(crate) fn start(&self, data: &Path) -> Server {
