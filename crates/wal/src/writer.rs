@@ -15,6 +15,10 @@ use crate::{Compression, Metrics, Position, Progress, checkpoint};
 /// Past so many framed bytes, what is framed goes to the file before the next record does.
 const FLUSH_BYTES: usize = 1 << 20;
 
+/// Names the last segment that there was when a sync failed: a later sync succeeds and makes up for nothing, in
+/// another process too.
+const LOST: &str = "unsynced";
+
 /// The fastest that is smaller than snappy by a quarter (`benches/samples.rs`).
 const ZSTD_LEVEL: i32 = 1;
 
@@ -76,6 +80,8 @@ pub struct Writer {
     syncing: Option<Box<dyn Syncing>>,
     /// A sync failed: what was acknowledged may be gone, so nothing more is.
     lost: Option<String>,
+    /// A sync failed in an earlier process, when this was the last segment.
+    doubtful: Option<u32>,
 }
 
 impl Writer {
@@ -117,7 +123,10 @@ impl Writer {
             progress: Arc::new(Progress::new(Position { segment, offset: 0 })),
             syncing: None,
             lost: None,
+            doubtful: None,
         };
+        writer.doubtful = writer.noted()?;
+        writer.forget_lost(numbers.first().copied());
         writer.sync_leftovers(&numbers)?;
         Ok(writer)
     }
@@ -204,6 +213,12 @@ impl Writer {
         Ok(self.syncing.is_none())
     }
 
+    /// True if segments are there that an earlier process could not sync: they may never be durable, whatever
+    /// [`Writer::is_synced_before`] says.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful.is_some()
+    }
+
     /// Removes the segments below `first`.
     ///
     /// # Errors
@@ -213,6 +228,7 @@ impl Writer {
         for n in numbers.into_iter().take_while(|n| *n < first.min(self.segment)) {
             self.remove(n)?;
         }
+        self.forget_lost(Some(first.min(self.segment)));
         Ok(())
     }
 
@@ -235,7 +251,7 @@ impl Writer {
             // In the order of the log, so that a power cut takes nothing from before what is kept.
             self.join_sync()?;
             let start = self.clock.monotonic();
-            self.file.sync()?;
+            self.file.sync().inspect_err(|_| self.note_lost())?;
             self.metrics.fsync_duration.observe((self.clock.monotonic() - start).as_secs_f64());
             Ok(())
         });
@@ -334,8 +350,34 @@ impl Writer {
             }
             Err(source) => {
                 self.lost = Some(source.to_string());
+                self.note_lost();
                 Err(source)
             }
+        }
+    }
+
+    /// Notes a sync that failed, for processes to come. If that is not possible they do not know.
+    fn note_lost(&self) {
+        let note = self.directory.create(&self.folder.join(LOST));
+        let _ = note.and_then(|mut it| writeln!(it, "{}", self.segment));
+    }
+
+    /// What an earlier process noted; a note that cannot be read speaks for all segments.
+    fn noted(&self) -> io::Result<Option<u32>> {
+        let path = self.folder.join(LOST);
+        if !self.directory.exists(&path)? {
+            return Ok(None);
+        }
+        let text = String::from_utf8(self.directory.read(&path)?).unwrap_or_default();
+        Ok(Some(text.trim().parse().unwrap_or(self.segment)))
+    }
+
+    /// Forgets what was noted of segments that are gone; `first` is the first that is there.
+    fn forget_lost(&mut self, first: Option<u32>) {
+        if self.doubtful.is_some_and(|last| first.is_none_or(|first| last < first)) {
+            // If it stays, the next process is too careful.
+            let _ = self.directory.remove_file(&self.folder.join(LOST));
+            self.doubtful = None;
         }
     }
 

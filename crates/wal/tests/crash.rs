@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use folding::*;
 use stdx::Directory;
-use testkit::CrashingDirectory;
+use testkit::{CrashingDirectory, SettableClock};
 use wal::record::{self, Kind};
 use wal::{Position, Reader, Writer, checkpoint, repair, segment};
 
@@ -137,4 +137,31 @@ fn a_crash_while_repairing_loses_nothing() {
             }
         }
     }
+}
+
+/// A later sync succeeds, and makes up for nothing.
+#[test]
+fn a_failed_sync_is_known_to_later_writers() {
+    let open = |disk: &CrashingDirectory| {
+        let (directory, clock) = (Arc::new(disk.clone()), Arc::new(SettableClock::new(0)));
+        let (options, metrics) = (wal::Options::default(), wal::Metrics::default());
+        Writer::open(directory, Path::new(WAL), options, clock, metrics).expect("opens")
+    };
+    let disk = CrashingDirectory::new(7);
+    let mut writer = open(&disk);
+    assert!(!writer.is_doubtful());
+    writer.log(&[b"record"]).expect("logs");
+    // After the padding of the last page.
+    disk.fail_after(1);
+    writer.close().expect_err("is not synced");
+    let disk = disk.kill();
+    let writer = open(&disk);
+    assert!(writer.is_doubtful());
+    writer.close().expect("syncs, so it says");
+    let mut writer = open(&disk);
+    assert!(writer.is_doubtful());
+    writer.remove_below(writer.segment()).expect("removes");
+    assert!(!writer.is_doubtful());
+    drop(writer);
+    assert!(!open(&disk).is_doubtful());
 }

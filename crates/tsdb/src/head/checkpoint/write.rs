@@ -97,6 +97,9 @@ impl Head {
     fn cut_log(&self) -> Result<(u32, u64, u64), String> {
         let mut log = lock(&self.log);
         let writer = log.as_mut().ok_or("the database is closed")?;
+        if writer.is_doubtful() {
+            return Err("segments of the log could not be synced by an earlier process".to_owned());
+        }
         let (last_ref, new_series) = {
             // While it is locked, nobody makes a series.
             let _index = read(&self.index);
