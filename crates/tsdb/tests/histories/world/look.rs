@@ -89,6 +89,8 @@ impl World {
 
     pub(super) fn snapshot(&mut self, with_head: bool) {
         let folder = Path::new(SNAPSHOT);
+        // A power cut may have brought back an older one.
+        self.remove_snapshot();
         let made = self.db().snapshot(folder, with_head);
         assert!(made.is_ok() || self.may_fail(), "{made:?}");
         if made.is_ok() {
@@ -100,6 +102,11 @@ impl World {
                 self.naive.check(&found, |_| true, (i64::MIN, i64::MAX));
             }
         }
+        self.remove_snapshot();
+    }
+
+    fn remove_snapshot(&self) {
+        let folder = Path::new(SNAPSHOT);
         if self.disk.exists(folder).is_ok_and(|it| it) {
             let _ = self.disk.remove_dir_all(folder);
         }
