@@ -30,7 +30,6 @@ fn what_must_not_be_passed_over_is_refused() {
     let config = format!("--config.file={}", path.display());
     for (flag, expected) in [
         ("--web.config.file=web.yml", "--web.config.file is not supported yet"),
-        ("--agent", "--agent is not supported yet"),
         ("--log.level=info", "cannot use secret ref without manager"),
     ] {
         let out =
