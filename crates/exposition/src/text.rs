@@ -113,10 +113,8 @@ impl<'a> TextPage<'a> {
 
 impl Starts {
     fn of(family: &[u8], kind: MetricType) -> Self {
-        let counts =
-            matches!(kind, MetricType::Counter | MetricType::Histogram | MetricType::Summary);
         // Without a family nothing is looked for.
-        Self { family: family.to_vec(), kind, is_read: !counts, ..Self::default() }
+        Self { family: family.to_vec(), kind, is_read: !can_start(kind), ..Self::default() }
     }
 
     /// What follows the family's name in the name of a series; `None` if it is not of this family.
@@ -136,9 +134,7 @@ impl Starts {
     }
 
     fn is_created(&self, raw: &[u8]) -> bool {
-        let counts =
-            matches!(self.kind, MetricType::Counter | MetricType::Histogram | MetricType::Summary);
-        counts && self.suffix(raw) == Some(b"_created")
+        can_start(self.kind) && self.suffix(raw) == Some(b"_created")
     }
 
     /// The labels that a start time has in common with what it is about.
@@ -152,6 +148,11 @@ impl Starts {
         };
         Some(labels.labels())
     }
+}
+
+/// True for types whose series count from a start on.
+fn can_start(kind: MetricType) -> bool {
+    matches!(kind, MetricType::Counter | MetricType::Histogram | MetricType::Summary)
 }
 
 /// Whole milliseconds of a time in seconds.

@@ -170,10 +170,7 @@ fn put_integer(out: &mut Vec<u8>, it: &Histogram) {
     put_number(out, 7, it.zero_count);
     put_spans(out, 9, &it.negative_spans);
     it.negative_deltas.iter().for_each(|delta| put_zigzag(out, 10, *delta));
-    // Without any bucket an empty span says that this is a native histogram.
-    let no_span = [Span { offset: 0, length: 0 }];
-    let is_bare = it.positive_spans.is_empty() && it.negative_spans.is_empty();
-    put_spans(out, 12, if is_bare { &no_span } else { &it.positive_spans });
+    put_spans(out, 12, spans_or_mark(&it.positive_spans, &it.negative_spans));
     it.positive_deltas.iter().for_each(|delta| put_zigzag(out, 13, *delta));
 }
 
@@ -185,10 +182,14 @@ fn put_float(out: &mut Vec<u8>, it: &FloatHistogram) {
     put_double(out, 8, it.zero_count);
     put_spans(out, 9, &it.negative_spans);
     it.negative_buckets.iter().for_each(|count| put_double(out, 11, *count));
-    let no_span = [Span { offset: 0, length: 0 }];
-    let is_bare = it.positive_spans.is_empty() && it.negative_spans.is_empty();
-    put_spans(out, 12, if is_bare { &no_span } else { &it.positive_spans });
+    put_spans(out, 12, spans_or_mark(&it.positive_spans, &it.negative_spans));
     it.positive_buckets.iter().for_each(|count| put_double(out, 14, *count));
+}
+
+/// Without any bucket an empty span says that this is a native histogram.
+fn spans_or_mark<'a>(positive: &'a [Span], negative: &[Span]) -> &'a [Span] {
+    let is_bare = positive.is_empty() && negative.is_empty();
+    if is_bare { &[Span { offset: 0, length: 0 }] } else { positive }
 }
 
 fn put_spans(out: &mut Vec<u8>, number: u32, spans: &[Span]) {
