@@ -3,6 +3,8 @@
 //! A start does not wait for the log to be read: samples go to a young head at once, and to the loaded one
 //! from the moment when [`crate::head::load_behind`] puts it in the young one's place. Queries of what the
 //! files may hold wait for that moment, and maintenance does.
+//!
+//! With a head checkpoint there is one head only, which records until it is loaded.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -56,7 +58,7 @@ impl Generations {
         Self::new(head, loading, State::Loaded)
     }
 
-    /// A young head; [`Generations::end`] is to be called.
+    /// A young head, or one that records; [`Generations::end`] is to be called.
     pub(crate) fn young(head: Arc<Head>) -> Self {
         Self::new(head, Loading::default(), State::Loading)
     }
