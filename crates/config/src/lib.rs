@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Sections for parts that do not run yet are read by tables ([`Section`]) with the same strictness;
-//! [`Config::not_acted_upon`] names those that are in use.
+//! [`Config::not_acted_upon`] names those that are in use. Discovery mechanisms have tables for another reason: there
+//! are many, and `discovery` takes their sections as they are.
 //!
 //! Files are reached through a [`stdx::Directory`], the environment through [`Options::env`].
 //!

@@ -136,9 +136,13 @@ pub(crate) fn no_check(_: &mut Section) -> Result<(), String> {
 
 impl Section {
     /// The value of a key that the table names.
+    ///
+    /// # Panics
+    /// In debug builds, if the table does not name it.
     pub fn get(&self, name: &str) -> Option<&Item> {
-        let at = self.schema.fields.iter().position(|it| it.name == name)?;
-        self.items.get(at)
+        let at = self.schema.fields.iter().position(|it| it.name == name);
+        debug_assert!(at.is_some(), "{} has no key {name}", self.schema.go_type);
+        self.items.get(at?)
     }
 
     /// The text of a key; empty if it holds none.

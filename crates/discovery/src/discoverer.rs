@@ -1,5 +1,6 @@
 //! What a mechanism has to do, and what it is given for it.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -10,12 +11,29 @@ use tokio::sync::{mpsc, watch};
 pub trait Discoverer: Send {
     /// Runs: sends all groups at first, if there are none an empty list, later the groups that changed.
     ///
-    /// Ends soon after `stop` says so. A failure to look keeps what was found before: it sends nothing.
+    /// Ends soon after `stop` says so. A failure to look keeps what was found before: it sends nothing, or, if it
+    /// is the first look, an empty list.
     fn run(
         self: Box<Self>,
         updates: Updates,
         stop: Stop,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Why targets could not be found, in the words of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure(pub(crate) String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<httpclient::Error> for Failure {
+    fn from(why: httpclient::Error) -> Self {
+        Failure(why.to_string())
+    }
 }
 
 /// What one provider found, on its way to the manager.

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error};
 
-use crate::discoverer::{Running, Stop, Update, Updates};
+use crate::discoverer::{Failure, Running, Stop, Update, Updates};
 use crate::mechanism::{Mechanism, Start};
 use crate::metrics::{Metrics, seconds};
 use crate::pacing::Pacing;
@@ -24,6 +24,8 @@ pub type TargetSets = HashMap<String, Vec<Arc<TargetGroup>>>;
 pub struct Options {
     /// Names the manager in metrics: `scrape`, `notify`.
     pub name: String,
+    /// The `User-Agent` of requests.
+    pub user_agent: String,
     /// Pause between a change and its snapshot, after quiet.
     pub pause_min: Duration,
     /// The same under constant change; also how long a new mechanism's first report is waited for.
@@ -32,9 +34,13 @@ pub struct Options {
 
 impl Options {
     /// Returns upstream's pauses: 100 ms to 5 s.
-    pub fn new(name: &str) -> Self {
-        let pause_min = Duration::from_millis(100);
-        Options { name: name.to_owned(), pause_min, pause_max: Duration::from_secs(5) }
+    pub fn new(name: &str, user_agent: &str) -> Self {
+        Options {
+            name: name.to_owned(),
+            user_agent: user_agent.to_owned(),
+            pause_min: Duration::from_millis(100),
+            pause_max: Duration::from_secs(5),
+        }
     }
 }
 
@@ -168,16 +174,24 @@ impl State {
     fn apply(&mut self, jobs: BTreeMap<String, Vec<Mechanism>>) {
         let mut before = mem::take(&mut self.providers);
         self.forget_jobs_but(&jobs);
-        self.jobs = jobs
-            .into_iter()
-            .map(|(job, mechanisms)| {
-                let ids = mechanisms.into_iter().map(|it| self.provider(it, &mut before));
-                (job, ids.collect())
-            })
-            .collect();
+        let mut n_failed = 0;
+        for (job, mechanisms) in jobs {
+            let mut ids = Vec::new();
+            for mechanism in mechanisms {
+                let kind = mechanism.name();
+                match self.provider(&job, mechanism, &mut before) {
+                    Ok(id) => ids.push(id),
+                    Err(why) => {
+                        n_failed += 1;
+                        error!(err = %why, r#type = kind, config = job, "Cannot create service discovery");
+                    }
+                }
+            }
+            self.jobs.insert(job, ids);
+        }
         // Their tasks stop.
         drop(before);
-        self.metrics.failed_configs.get(&[&self.options.name]).set(0.0);
+        self.metrics.failed_configs.get(&[&self.options.name]).set(f64::from(n_failed));
         self.holding = !self.all_reported();
         let now = Instant::now();
         self.pacing.hold_until(if self.holding { now + self.options.pause_max } else { now });
@@ -185,23 +199,28 @@ impl State {
 
     /// Returns the provider that runs a mechanism already, in the new configuration or the one before, or
     /// starts one.
-    fn provider(&mut self, mechanism: Mechanism, before: &mut Vec<Provider>) -> u64 {
+    fn provider(
+        &mut self,
+        job: &str,
+        mechanism: Mechanism,
+        before: &mut Vec<Provider>,
+    ) -> Result<u64, Failure> {
         if let Some(found) = self.providers.iter().find(|it| it.mechanism == mechanism) {
-            return found.id;
+            return Ok(found.id);
         }
         let provider = match before.iter().position(|it| it.mechanism == mechanism) {
             Some(at) => before.swap_remove(at),
-            None => self.start(mechanism),
+            None => self.start(job, mechanism)?,
         };
         let id = provider.id;
         self.providers.push(provider);
-        id
+        Ok(id)
     }
 
-    fn start(&mut self, mechanism: Mechanism) -> Provider {
+    fn start(&mut self, job: &str, mechanism: Mechanism) -> Result<Provider, Failure> {
+        let start = mechanism.start(job, &self.options.user_agent, &self.metrics)?;
         self.n_started += 1;
         let id = self.n_started;
-        let start = mechanism.start(&self.metrics);
         let mut provider = Provider {
             id,
             mechanism,
@@ -218,7 +237,7 @@ impl State {
                 self.tasks.spawn(discoverer.run(updates, stop));
             }
         }
-        provider
+        Ok(provider)
     }
 
     fn take(&mut self, update: Update) {
@@ -263,11 +282,11 @@ impl State {
         ids.iter().filter_map(provider).flat_map(|it| it.groups.values().cloned()).collect()
     }
 
-    fn forget_jobs_but(&self, jobs: &BTreeMap<String, Vec<Mechanism>>) {
-        let name = &self.options.name;
-        self.metrics.discovered_targets.remove(
-            |values| matches!(values, [manager, job] if manager == name && !jobs.contains_key(job)),
-        );
+    /// Forgets the jobs; the metrics of those that are gone too.
+    fn forget_jobs_but(&mut self, jobs: &BTreeMap<String, Vec<Mechanism>>) {
+        let mut gone = mem::take(&mut self.jobs);
+        gone.retain(|job, _| !jobs.contains_key(job));
+        self.metrics.forget(&self.options.name, |job| gone.contains_key(job));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use client::{Counter, Family, Gauge, Registry, Summary};
+use client::{Counter, Family, Gauge, Histogram, Registry, Summary};
 
 /// The metrics of all managers of a program; one set, told apart by the managers' names.
 pub struct Metrics {
@@ -13,6 +13,10 @@ pub struct Metrics {
     pub(crate) delayed_updates: Arc<Family<Counter>>,
     pub(crate) sent_updates: Arc<Family<Counter>>,
     pub(crate) last_update_timestamp: Arc<Family<Gauge>>,
+    pub(crate) refresh_failures: Arc<Family<Counter>>,
+    pub(crate) refresh_duration: Arc<Family<Summary>>,
+    pub(crate) refresh_duration_histogram: Arc<Family<Histogram>>,
+    pub(crate) http_failures: Arc<Counter>,
     pub(crate) file_read_errors: Arc<Counter>,
     pub(crate) file_watcher_errors: Arc<Counter>,
     pub(crate) file_scan_duration: Arc<Summary>,
@@ -57,6 +61,27 @@ impl Metrics {
                 "Timestamp of the last update sent to the SD consumers.",
                 &["name"],
             ),
+            refresh_failures: registry.counters(
+                "prometheus_sd_refresh_failures_total",
+                "Number of refresh failures for the given SD mechanism.",
+                &["mechanism", "config"],
+            ),
+            refresh_duration: registry.summaries(
+                "prometheus_sd_refresh_duration_seconds",
+                "The duration of a refresh in seconds for the given SD mechanism.",
+                &["mechanism", "config"],
+                &[0.5, 0.9, 0.99],
+            ),
+            refresh_duration_histogram: registry.histograms(
+                "prometheus_sd_refresh_duration_histogram_seconds",
+                "The duration of a refresh for the given SD mechanism.",
+                &["mechanism"],
+                &[0.01, 0.1, 1.0, 10.0],
+            ),
+            http_failures: registry.counter(
+                "prometheus_sd_http_failures_total",
+                "Number of HTTP service discovery refresh failures.",
+            ),
             file_read_errors: registry.counter(
                 "prometheus_sd_file_read_errors_total",
                 "The number of File-SD read errors.",
@@ -76,6 +101,14 @@ impl Metrics {
                 &["filename"],
             ),
         }
+    }
+
+    /// Takes away what tells about jobs that are gone.
+    pub(crate) fn forget(&self, manager: &str, is_gone: impl Fn(&str) -> bool) {
+        self.discovered_targets
+            .remove(|values| matches!(values, [it, job] if it == manager && is_gone(job)));
+        self.refresh_failures.remove(|values| matches!(values, [_, job] if is_gone(job)));
+        self.refresh_duration.remove(|values| matches!(values, [_, job] if is_gone(job)));
     }
 }
 

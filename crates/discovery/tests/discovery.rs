@@ -24,6 +24,7 @@ impl Fixture {
         let registry = Registry::default();
         let options = Options {
             name: "scrape".to_owned(),
+            user_agent: "test".to_owned(),
             pause_min: Duration::from_millis(1),
             pause_max: Duration::from_secs(30),
         };

@@ -88,21 +88,32 @@ impl Client {
     /// Makes one exchange on a connection of its own and reads the body.
     ///
     /// # Errors
-    /// As [`Connection::send`] and [`Response::read_into`].
+    /// As [`Connection::fetch`].
     pub async fn fetch(
         &self,
         request: &Request,
         body_bytes_max: usize,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Error> {
-        let mut connection = self.connection();
-        let mut response = connection.send(request).await?;
-        let mut body = Vec::new();
-        response.read_into(&mut body, body_bytes_max).await?;
-        Ok((response.status, response.headers, body))
+        self.connection().fetch(request, body_bytes_max).await
     }
 }
 
 impl Connection {
+    /// Makes one exchange and reads the body.
+    ///
+    /// # Errors
+    /// As [`Connection::send`] and [`Response::read_into`].
+    pub async fn fetch(
+        &mut self,
+        request: &Request,
+        body_bytes_max: usize,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Error> {
+        let mut response = self.send(request).await?;
+        let mut body = Vec::new();
+        response.read_into(&mut body, body_bytes_max).await?;
+        Ok((response.status, response.headers, body))
+    }
+
     /// Sends a request and awaits status and headers. A connection that the peer has closed meanwhile is
     /// made anew.
     ///

@@ -7,6 +7,7 @@
 
 mod facts;
 mod flags;
+pub(crate) mod mechanisms;
 mod memory;
 mod reload;
 mod settings;

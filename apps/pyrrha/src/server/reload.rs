@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use api::{Api, Loaded};
 use client::{Gauge, Registry};
@@ -16,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tsdb::retention::Retention;
 
+use super::mechanisms::mechanisms;
 use super::settings::{self, RETENTION_MS_DEFAULT, Settings};
 use super::store::Store;
 use super::{translate, zero};
@@ -102,6 +102,7 @@ impl Reloader {
         // What cannot be translated must be refused before anything is applied.
         for job in config.jobs() {
             translate::job(job)?;
+            mechanisms(job)?;
         }
         Ok(config)
     }
@@ -144,13 +145,14 @@ impl Reloader {
         scraping: &Handle,
     ) {
         let metrics = Arc::new(discovery::Metrics::new(registry));
+        let user_agent = format!("Pyrrha/{}", crate::VERSION);
         let (discovery, mut found) =
-            discovery::Manager::start(discovery::Options::new("scrape"), metrics);
+            discovery::Manager::start(discovery::Options::new("scrape", &user_agent), metrics);
         let scrape = Arc::new(scrape::Manager::new(scrape::Parts {
             appendable: store.appendable(),
             clock: Arc::clone(&clock),
             registry,
-            user_agent: format!("Pyrrha/{}", crate::VERSION),
+            user_agent,
             runtime: scraping.clone(),
         }));
         let manager = Arc::clone(&scrape);
@@ -210,7 +212,7 @@ impl Reloader {
         for error in running.scrape.apply(self.jobs(&config, running), seed) {
             tracing::error!(err = %error, "a scrape job cannot run");
         }
-        running.discovery.apply(mechanisms(&config)).await;
+        running.discovery.apply(mechanisms_of_jobs(&config)).await;
         let t = running.clock.now_ms();
         api.set_loaded(Loaded {
             yaml: config.to_yaml(),
@@ -309,17 +311,9 @@ fn check_clients(config: &Config) -> Result<(), String> {
 }
 
 /// How the targets of each job are found.
-fn mechanisms(config: &Config) -> BTreeMap<String, Vec<Mechanism>> {
+fn mechanisms_of_jobs(config: &Config) -> BTreeMap<String, Vec<Mechanism>> {
     let of_job = |job: &config::ScrapeConfig| {
-        let mut all = Vec::new();
-        if !job.discovery.static_configs.is_empty() {
-            all.push(Mechanism::Static(job.discovery.static_groups()));
-        }
-        all.extend(job.discovery.file.iter().map(|it| {
-            let refresh_interval =
-                Duration::from_millis(u64::try_from(it.refresh_interval_ms).unwrap_or(0));
-            Mechanism::File(discovery::FileOptions { files: it.files.clone(), refresh_interval })
-        }));
+        let all = mechanisms(job).expect("a loaded configuration was translated before");
         (job.job_name.clone(), all)
     };
     config.jobs().map(of_job).collect()

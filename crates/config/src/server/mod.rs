@@ -109,10 +109,6 @@ impl Config {
             ("otlp", self.otlp != Section::new(&telemetry::OTLP)),
         ];
         names.extend(sections.iter().filter(|it| it.1).map(|it| it.0.to_owned()));
-        for job in self.jobs() {
-            let keys = job.discovery.others.iter().filter(|it| !it.1.is_empty());
-            names.extend(keys.map(|it| format!("{} of job {}", it.0, quote(&job.job_name))));
-        }
         names
     }
 
