@@ -11,13 +11,14 @@ use crate::options::{Options, Source};
 use crate::tls::read_file;
 
 /// Headers that must not leave for another host.
-pub(crate) const CREDENTIALS: [&str; 6] = [
+pub(crate) const CREDENTIALS: [&str; 7] = [
     "authorization",
     "www-authenticate",
     "cookie",
     "cookie2",
     "proxy-authorization",
     "proxy-authenticate",
+    "x-consul-token",
 ];
 
 /// Adds what the options ask for. `trusted`: the peer is the one that the caller named, or below its

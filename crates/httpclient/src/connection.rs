@@ -262,18 +262,43 @@ impl Response<'_> {
             return Err(Error::TooLarge);
         }
         out.reserve(expected.min(READ_AHEAD_BYTES_MAX));
+        while let Some(data) = self.data(self.deadline).await? {
+            if limit <= out.len() - start + data.len() {
+                return Err(Error::TooLarge);
+            }
+            out.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+
+    /// Returns the next piece of a body that may never end, or `None` at its end. Waits for it for at most `pause_max`,
+    /// whatever the request's timeout: that was for the head. A piece is not much larger than the read buffer
+    /// (32 KiB; a frame in HTTP/2), so that a slow caller slows the peer down. After an error the connection is given up.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::Transport`].
+    pub async fn chunk(&mut self, pause_max: Duration) -> Result<Option<Bytes>, Error> {
+        let data = self.data(Instant::now() + pause_max).await;
+        if let (Err(_), Some(driver)) = (&data, &mut self.driver) {
+            **driver = None;
+        }
+        data
+    }
+
+    /// The next piece of the body, which has at least one byte.
+    async fn data(&mut self, deadline: Instant) -> Result<Option<Bytes>, Error> {
         loop {
             let mut none = None;
             let driver = self.driver.as_deref_mut().unwrap_or(&mut none);
-            let frame = timeout_at(self.deadline, drive(driver, self.body.frame())).await;
+            let frame = timeout_at(deadline, drive(driver, self.body.frame())).await;
             let frame = frame.map_err(|_| Error::Timeout(DEADLINE.into()))?;
-            let Some(frame) = frame else { return Ok(()) };
+            let Some(frame) = frame else { return Ok(None) };
             let frame = frame.map_err(|error| Error::Transport(body_error(&error)))?;
-            if let Some(data) = frame.data_ref() {
-                if limit <= out.len() - start + data.len() {
-                    return Err(Error::TooLarge);
-                }
-                out.extend_from_slice(data);
+            // What is no data are trailers.
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                return Ok(Some(data));
             }
         }
     }

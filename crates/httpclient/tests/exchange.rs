@@ -131,6 +131,49 @@ async fn stops_reading_at_the_limit() {
 }
 
 #[tokio::test]
+async fn reads_piece_by_piece() {
+    let (address, mut heads) = serve(|head| match head {
+        head if head.contains("ends") => {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+                .into()
+        }
+        head if head.contains("hangs") => {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n".into()
+        }
+        _ => ok(&"x".repeat(1 << 20)),
+    })
+    .await;
+    let mut connection = client(Options::default()).connection();
+    let ask = |path: &str| Request::get(format!("http://{address}/{path}"), LONG);
+
+    let mut response = connection.send(&ask("ends")).await.expect("a head");
+    let mut text = Vec::new();
+    while let Some(piece) = response.chunk(LONG).await.expect("a piece or the end") {
+        text.extend_from_slice(&piece);
+    }
+    assert_eq!(text, b"abcdef");
+
+    let mut response = connection.send(&ask("long")).await.expect("a head");
+    let mut n_bytes = 0;
+    while let Some(piece) = response.chunk(LONG).await.expect("a piece or the end") {
+        assert!(piece.len() <= 64 * 1024, "{}", piece.len());
+        n_bytes += piece.len();
+    }
+    assert_eq!(n_bytes, 1 << 20);
+
+    let mut response = connection.send(&ask("hangs")).await.expect("a head");
+    assert_eq!(response.chunk(LONG).await.map(|it| it.is_some()), Ok(true));
+    let silent = response.chunk(Duration::from_millis(50)).await;
+    assert_eq!(silent, Err(Error::Timeout("context deadline exceeded".into())));
+    assert!(connection.send(&ask("ends")).await.is_ok());
+    let mut numbers = Vec::new();
+    while let Ok((number, _)) = heads.try_recv() {
+        numbers.push(number);
+    }
+    assert_eq!(numbers, [0, 0, 0, 1], "only the one that failed was given up");
+}
+
+#[tokio::test]
 async fn goes_on_after_a_body_that_was_not_read() {
     let (address, mut heads) = serve(|head| match head {
         head if head.contains("hangs") => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".into(),
