@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::run::{run, works};
 
 /// A program the tests call, and the Debian package it comes in.
-const PROGRAMS: [(&str, &str, &[&str]); 7] = [
+const PROGRAMS: [(&str, &str, &[&str]); 8] = [
     ("prometheus", "prometheus", &["--version"]),
     ("promtool", "prometheus", &["--version"]),
     ("prometheus-node-exporter", "prometheus-node-exporter", &["--version"]),
@@ -13,6 +13,7 @@ const PROGRAMS: [(&str, &str, &[&str]); 7] = [
     ("chromium", "chromium", &["--version"]),
     ("node", "nodejs", &["--version"]),
     ("npm", "npm", &["--version"]),
+    ("dnsmasq", "dnsmasq-base", &["--version"]),
 ];
 
 /// Folders with a `package.json`.

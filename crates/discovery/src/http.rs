@@ -40,7 +40,7 @@ struct HttpLookup {
 pub(crate) fn build(setup: &Setup<'_>) -> Result<Box<dyn Discoverer>, Failure> {
     let interval = setup.duration("refresh_interval");
     let request = Request {
-        headers: headers(interval, setup.user_agent)?,
+        headers: headers(interval, &setup.options.user_agent)?,
         ..Request::get(setup.section.text("url"), interval)
     };
     Ok(setup.refreshed(HttpLookup {

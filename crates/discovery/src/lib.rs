@@ -26,7 +26,7 @@
 //! ```
 //!
 //! `Setup` has the entry (`setup.section.text("url")`, `setup.duration("refresh_interval")`), the HTTP client that the
-//! entry describes (`setup.client()`, whose connection the discoverer keeps), the `User-Agent`, the job and the
+//! entry describes (`setup.client()`, whose connection the discoverer keeps), the manager's [`Options`], the job and the
 //! [`Metrics`]; a mechanism's own metrics are fields there.
 //!
 //! - One that looks everything up now and then implements `Lookup` (`refresh.rs`) and returns
@@ -55,6 +55,7 @@
 //! Turn groups into targets (relabelling, addresses): `scrape` does. Read the configuration: the app does.
 
 mod discoverer;
+mod dns;
 mod file;
 mod http;
 mod manager;

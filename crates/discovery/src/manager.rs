@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +27,8 @@ pub struct Options {
     pub name: String,
     /// The `User-Agent` of requests.
     pub user_agent: String,
+    /// Names the servers that are asked about names.
+    pub resolv_conf: PathBuf,
     /// Pause between a change and its snapshot, after quiet.
     pub pause_min: Duration,
     /// The same under constant change; also how long a new mechanism's first report is waited for.
@@ -33,11 +36,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Returns upstream's pauses: 100 ms to 5 s.
+    /// Returns upstream's pauses, 100 ms to 5 s, and the system's `resolv.conf`.
     pub fn new(name: &str, user_agent: &str) -> Self {
         Options {
             name: name.to_owned(),
             user_agent: user_agent.to_owned(),
+            resolv_conf: "/etc/resolv.conf".into(),
             pause_min: Duration::from_millis(100),
             pause_max: Duration::from_secs(5),
         }
@@ -218,7 +222,7 @@ impl State {
     }
 
     fn start(&mut self, job: &str, mechanism: Mechanism) -> Result<Provider, Failure> {
-        let start = mechanism.start(job, &self.options.user_agent, &self.metrics)?;
+        let start = mechanism.start(job, &self.options, &self.metrics)?;
         self.n_started += 1;
         let id = self.n_started;
         let mut provider = Provider {

@@ -9,9 +9,10 @@ use model::TargetGroup;
 
 use crate::discoverer::{Discoverer, Failure};
 use crate::file::{FileDiscoverer, FileOptions};
-use crate::http;
+use crate::manager::Options;
 use crate::metrics::Metrics;
 use crate::refresh::{Lookup, Refresher};
+use crate::{dns, http};
 
 /// One way to find targets, with its options. Equal ones find the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +40,8 @@ pub struct Service {
 type Build = fn(&Setup<'_>) -> Result<Box<dyn Discoverer>, Failure>;
 
 /// The services that can be asked, by key.
-const SERVICES: [(&str, Build); 1] = [("http_sd_configs", http::build)];
+const SERVICES: [(&str, Build); 2] =
+    [("dns_sd_configs", dns::build), ("http_sd_configs", http::build)];
 
 /// A mechanism set going.
 pub(crate) enum Start {
@@ -57,8 +59,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) job: &'a str,
     pub(crate) section: &'a Section,
     pub(crate) http: &'a httpclient::Options,
-    /// The `User-Agent` of requests.
-    pub(crate) user_agent: &'a str,
+    pub(crate) options: &'a Options,
     pub(crate) metrics: &'a Arc<Metrics>,
 }
 
@@ -70,7 +71,7 @@ impl Mechanism {
     pub(crate) fn start(
         &self,
         job: &str,
-        user_agent: &str,
+        options: &Options,
         metrics: &Arc<Metrics>,
     ) -> Result<Start, Failure> {
         match self {
@@ -85,7 +86,7 @@ impl Mechanism {
                     return Err(Failure(format!("{key} is not supported yet")));
                 };
                 let name = name(key);
-                build(&Setup { name, job, section, http, user_agent, metrics }).map(Start::Run)
+                build(&Setup { name, job, section, http, options, metrics }).map(Start::Run)
             }
         }
     }

@@ -16,6 +16,8 @@ pub struct Metrics {
     pub(crate) refresh_failures: Arc<Family<Counter>>,
     pub(crate) refresh_duration: Arc<Family<Summary>>,
     pub(crate) refresh_duration_histogram: Arc<Family<Histogram>>,
+    pub(crate) dns_lookups: Arc<Counter>,
+    pub(crate) dns_lookup_failures: Arc<Counter>,
     pub(crate) http_failures: Arc<Counter>,
     pub(crate) file_read_errors: Arc<Counter>,
     pub(crate) file_watcher_errors: Arc<Counter>,
@@ -77,6 +79,12 @@ impl Metrics {
                 "The duration of a refresh for the given SD mechanism.",
                 &["mechanism"],
                 &[0.01, 0.1, 1.0, 10.0],
+            ),
+            dns_lookups: registry
+                .counter("prometheus_sd_dns_lookups_total", "The number of DNS-SD lookups."),
+            dns_lookup_failures: registry.counter(
+                "prometheus_sd_dns_lookup_failures_total",
+                "The number of DNS-SD lookup failures.",
             ),
             http_failures: registry.counter(
                 "prometheus_sd_http_failures_total",

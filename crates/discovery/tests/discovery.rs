@@ -23,10 +23,9 @@ impl Fixture {
     fn start() -> Self {
         let registry = Registry::default();
         let options = Options {
-            name: "scrape".to_owned(),
-            user_agent: "test".to_owned(),
             pause_min: Duration::from_millis(1),
             pause_max: Duration::from_secs(30),
+            ..Options::new("scrape", "test")
         };
         let (manager, snapshots) = Manager::start(options, Arc::new(Metrics::new(&registry)));
         Fixture { manager, snapshots, registry, folder: tempfile::tempdir().expect("a folder") }
