@@ -7,6 +7,7 @@
 //! - [`glob`]: file name patterns.
 //! - [`sort`]: sorting that can be given up.
 //! - [`varint`]: LEB128 numbers, plain and zig-zag.
+//! - [`xml`]: small XML documents, read into a tree.
 
 pub mod bits;
 mod clock;
@@ -17,6 +18,7 @@ mod mapped;
 pub mod sort;
 mod subdirectory;
 pub mod varint;
+pub mod xml;
 
 pub use clock::{Clock, SystemClock};
 pub use directory::{Directory, Entry, FileRead, FileWrite, Space, Syncing, SystemDirectory};
