@@ -21,7 +21,7 @@ pub(crate) const CREDENTIALS: [&str; 7] = [
     "x-consul-token",
 ];
 
-/// Adds what the options ask for. `trusted`: the peer is the one that the caller named, or below its
+/// Adds what the options ask for, but for tokens and signatures. `trusted`: the peer is the one that the caller named, or below its
 /// domain, so that it may see credentials. Reads files.
 pub(crate) fn add_headers(
     options: &Options,
@@ -40,7 +40,7 @@ pub(crate) fn add_headers(
     for header in &options.headers {
         let name = HeaderName::try_from(&header.name).map_err(|_| invalid(&header.name))?;
         for source in &header.values {
-            let value = read(source, "headers")?;
+            let value = read_header(source)?;
             headers.append(&name, HeaderValue::try_from(value).map_err(|_| invalid(&header.name))?);
         }
     }
@@ -56,7 +56,7 @@ fn user_of(uri: &Uri) -> Option<String> {
 }
 
 /// `Basic …` for a user and a password.
-fn basic(username: &str, password: &str) -> String {
+pub(crate) fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")))
 }
 
@@ -71,15 +71,29 @@ fn credentials(options: &Options) -> Result<Option<String>, Error> {
     Ok(Some(format!("{} {credentials}", auth.kind)))
 }
 
-fn read(source: &Source, what: &str) -> Result<String, Error> {
+/// Reads what is said inline or in a file; what is in a file loses blanks at both ends.
+pub(crate) fn read(source: &Source, what: &str) -> Result<String, Error> {
+    read_text(source).map_err(|why| Error::Options(format!("unable to read {what}: {why}")))
+}
+
+fn read_text(source: &Source) -> Result<String, String> {
     match source {
         Source::Inline(text) => Ok(text.clone()),
-        Source::File(path) => match read_file(path) {
-            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).trim().to_owned()),
-            Err(why) => {
-                Err(Error::Options(format!("unable to read {what} file {}: {why}", path.display())))
-            }
-        },
+        Source::File(path) => {
+            let bytes = read_file(path)
+                .map_err(|why| format!("unable to read file {}: {why}", path.display()))?;
+            Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+        }
+    }
+}
+
+fn read_header(source: &Source) -> Result<String, Error> {
+    let Source::File(path) = source else { return read(source, "header") };
+    match read_file(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).trim().to_owned()),
+        Err(why) => {
+            Err(Error::Options(format!("unable to read headers file {}: {why}", path.display())))
+        }
     }
 }
 

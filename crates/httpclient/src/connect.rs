@@ -1,116 +1,51 @@
 //! From a URL to a connection: name lookup, proxy, TLS.
 
-use std::pin::Pin;
+use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use http::Uri;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::Error;
 use crate::error::{error_text, io_text};
-use crate::options::{Options, Proxy};
+use crate::options::Options;
+use crate::proxy::{Kind, Proxies, Server};
+use crate::socks;
 use crate::tls::Tls;
 
-/// A connection to a peer or a proxy.
-pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// What carries bytes to a peer: a socket, TLS over one, TLS within TLS.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl Stream {
-    /// True if the handshake agreed on HTTP/2.
-    pub(crate) fn is_http2(&self) -> bool {
-        matches!(self, Self::Tls(it) if it.get_ref().1.alpn_protocol() == Some(b"h2"))
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(it) => Pin::new(it).poll_read(cx, buf),
-            Self::Tls(it) => Pin::new(it).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(it) => Pin::new(it).poll_write(cx, buf),
-            Self::Tls(it) => Pin::new(it).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(it) => Pin::new(it).poll_flush(cx),
-            Self::Tls(it) => Pin::new(it).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(it) => Pin::new(it).poll_shutdown(cx),
-            Self::Tls(it) => Pin::new(it).poll_shutdown(cx),
-        }
-    }
-}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Makes connections.
 #[derive(Debug)]
 pub(crate) struct Connector {
     tls: Tls,
-    proxy: Option<Matcher>,
-    /// Whether the proxy is bypassed for this machine, as always where a `NO_PROXY` list is in play.
-    direct_to_loopback: bool,
+    proxies: Proxies,
     proxy_headers: Vec<(String, String)>,
 }
 
 /// How a request reaches its peer.
 pub(crate) struct Route {
     /// The proxy that forwards plain HTTP, if there is one.
-    pub(crate) forwarder: Option<Intercept>,
-    pub(crate) stream: Stream,
+    pub(crate) forwarder: Option<Arc<Server>>,
+    pub(crate) stream: Box<dyn Io>,
+    /// The handshake agreed on HTTP/2.
+    pub(crate) http2: bool,
 }
 
-impl Connector {
-    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        let tls = Tls::new(options.tls.clone(), options.http2)?;
-        let (proxy, direct_to_loopback) = match &options.proxy {
-            Proxy::None => (None, false),
-            Proxy::Fixed { url, no_proxy } => {
-                let matcher = Matcher::builder().all(url.as_str()).no(no_proxy.as_str()).build();
-                (Some(matcher), !no_proxy.is_empty())
-            }
-            Proxy::Environment { http, https, no_proxy } => {
-                let builder = Matcher::builder().http(http.as_str()).https(https.as_str());
-                (Some(builder.no(no_proxy.as_str()).build()), true)
-            }
-        };
-        let proxy_headers = options.proxy_connect_headers.clone();
-        Ok(Self { tls, proxy, direct_to_loopback, proxy_headers })
-    }
+/// Where a URL leads.
+struct Target<'a> {
+    host: &'a str,
+    port: u16,
+    https: bool,
+}
 
-    /// A value that changes when connections made before should not be used any longer.
-    pub(crate) fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>, Error> {
-        self.tls.config()
-    }
-
-    /// Connects to the host of `uri`.
-    pub(crate) async fn connect(&self, uri: &Uri) -> Result<Route, Error> {
+impl<'a> Target<'a> {
+    fn of(uri: &'a Uri) -> Result<Self, Error> {
         let host = uri.host().filter(|it| !it.is_empty());
         let host = host.ok_or_else(|| Error::Transport("http: no Host in request URL".into()))?;
         let https = match uri.scheme_str() {
@@ -122,70 +57,123 @@ impl Connector {
             }
         };
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let intercept = self.intercept(uri, host);
-        let tcp = match &intercept {
-            None => dial(host, port).await?,
-            Some(proxy) => {
-                self.dial_proxy(proxy).await.map_err(|it| in_front("proxyconnect tcp: ", it))?
-            }
+        Ok(Self { host, port, https })
+    }
+
+    /// The host without the brackets of an IPv6 address.
+    fn bare_host(&self) -> &'a str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
+impl Connector {
+    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
+        Ok(Self {
+            tls: Tls::new(options.tls.clone(), options.http2)?,
+            proxies: Proxies::new(&options.proxy),
+            proxy_headers: options.proxy_connect_headers.clone(),
+        })
+    }
+
+    /// A value that changes when connections made before should not be used any longer.
+    pub(crate) fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>, Error> {
+        self.tls.config()
+    }
+
+    /// Connects to the host of `uri`, or through the socket of a file.
+    pub(crate) async fn connect(&self, uri: &Uri, socket: Option<&Path>) -> Result<Route, Error> {
+        let target = Target::of(uri)?;
+        let proxy = match socket {
+            Some(_) => None,
+            None => self
+                .proxies
+                .of(target.https, target.bare_host(), target.port)
+                .map_err(Error::Transport)?,
         };
-        if !https {
-            return Ok(Route { forwarder: intercept, stream: Stream::Plain(tcp) });
+        let (stream, forwarder) = match (socket, proxy) {
+            (Some(path), _) => (dial_unix(path).await?, None),
+            (None, Some(proxy)) => self.dial_through(proxy, &target).await?,
+            (None, None) => (dial(target.bare_host(), target.port).await?, None),
+        };
+        if !target.https {
+            return Ok(Route { forwarder, stream, http2: false });
         }
-        let tcp = match &intercept {
-            Some(proxy) => self.tunnel(tcp, proxy, &format!("{host}:{port}")).await?,
-            None => tcp,
-        };
-        let connector = TlsConnector::from(self.tls.config()?);
-        let stream = connector.connect(self.tls.server_name(host)?, tcp).await;
+        let config = self.tls.config()?;
+        let (stream, http2) = self.secure(stream, config, target.host).await?;
+        Ok(Route { forwarder: None, stream, http2 })
+    }
+
+    /// A stream to the target by way of a proxy; and the proxy, if it is the one to talk HTTP to.
+    async fn dial_through(
+        &self,
+        proxy: Arc<Server>,
+        target: &Target<'_>,
+    ) -> Result<(Box<dyn Io>, Option<Arc<Server>>), Error> {
+        let authority = format!("{}:{}", target.host, target.port);
+        if proxy.kind == Kind::Socks5 {
+            let stream = dial_socks(&proxy, target).await;
+            let prefix = format!("socks connect tcp {}->{authority}: ", proxy.address());
+            return Ok((stream.map_err(|it| in_front(&prefix, it))?, None));
+        }
+        let stream = self.dial_proxy(&proxy).await;
+        let stream = stream.map_err(|it| in_front("proxyconnect tcp: ", it))?;
+        if target.https {
+            return Ok((self.tunnel(stream, &proxy, &authority).await?, None));
+        }
+        Ok((stream, Some(proxy)))
+    }
+
+    async fn dial_proxy(&self, proxy: &Server) -> Result<Box<dyn Io>, Error> {
+        let stream = dial(&proxy.host, proxy.port).await?;
+        if proxy.kind != Kind::Https {
+            return Ok(stream);
+        }
+        // Proxies are spoken to in HTTP/1.1.
+        let mut config = (*self.tls.config()?).clone();
+        config.alpn_protocols.clear();
+        Ok(self.secure(stream, Arc::new(config), &proxy.host).await?.0)
+    }
+
+    /// Speaks TLS over `stream`. Returns also whether HTTP/2 was agreed on.
+    async fn secure(
+        &self,
+        stream: Box<dyn Io>,
+        config: Arc<rustls::ClientConfig>,
+        host: &str,
+    ) -> Result<(Box<dyn Io>, bool), Error> {
+        let connector = TlsConnector::from(config);
+        let stream = connector.connect(self.tls.server_name(host)?, stream).await;
         let stream = stream.map_err(|error| Error::Transport(error_text(&error)))?;
-        Ok(Route { forwarder: None, stream: Stream::Tls(Box::new(stream)) })
-    }
-
-    fn intercept(&self, uri: &Uri, host: &str) -> Option<Intercept> {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let loopback = bare == "localhost"
-            || bare.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
-        if self.direct_to_loopback && loopback {
-            return None;
-        }
-        self.proxy.as_ref()?.intercept(uri)
-    }
-
-    async fn dial_proxy(&self, proxy: &Intercept) -> Result<TcpStream, Error> {
-        let uri = proxy.uri();
-        if uri.scheme_str() != Some("http") {
-            let scheme = uri.scheme_str().unwrap_or_default();
-            return Err(Error::Transport(format!("proxy: unknown scheme: {scheme}")));
-        }
-        dial(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80)).await
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((Box::new(stream), http2))
     }
 
     /// Asks the proxy to connect through to `authority`.
     async fn tunnel(
         &self,
-        mut tcp: TcpStream,
-        proxy: &Intercept,
+        mut stream: Box<dyn Io>,
+        proxy: &Server,
         authority: &str,
-    ) -> Result<TcpStream, Error> {
+    ) -> Result<Box<dyn Io>, Error> {
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
         for (name, value) in &self.proxy_headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
-        if let Some(auth) = proxy.basic_auth().and_then(|it| it.to_str().ok()) {
+        if let Some(auth) = proxy.authorization() {
             request.push_str(&format!("Proxy-Authorization: {auth}\r\n"));
         }
         request.push_str("\r\n");
         let broken = |error: std::io::Error| Error::Transport(io_text(&error));
-        tcp.write_all(request.as_bytes()).await.map_err(broken)?;
-        let head = read_head(&mut tcp).await.map_err(broken)?;
+        stream.write_all(request.as_bytes()).await.map_err(broken)?;
+        stream.flush().await.map_err(broken)?;
+        let head = read_head(&mut stream).await.map_err(broken)?;
         let status = head.split_once("\r\n").map_or(head.as_str(), |(line, _)| line);
         let (_, status) = status.split_once(' ').unwrap_or_default();
         if !status.starts_with("200") {
             let reason = status.split_once(' ').map_or(status, |(_, reason)| reason);
             return Err(Error::Transport(reason.to_owned()));
         }
-        Ok(tcp)
+        Ok(stream)
     }
 }
 
@@ -193,13 +181,13 @@ impl Connector {
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Reads up to the blank line, byte by byte so that nothing behind it is taken.
-async fn read_head(tcp: &mut TcpStream) -> std::io::Result<String> {
+async fn read_head(stream: &mut Box<dyn Io>) -> std::io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if HEAD_BYTES_MAX < head.len() {
             return Err(std::io::Error::other("the proxy's answer is too long"));
         }
-        head.push(tcp.read_u8().await?);
+        head.push(stream.read_u8().await?);
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
@@ -211,19 +199,32 @@ fn in_front(prefix: &str, error: Error) -> Error {
     }
 }
 
+async fn dial_socks(proxy: &Server, target: &Target<'_>) -> Result<Box<dyn Io>, Error> {
+    let mut stream = dial(&proxy.host, proxy.port).await?;
+    socks::connect(&mut stream, target.bare_host(), target.port, proxy.user.as_ref())
+        .await
+        .map_err(Error::Transport)?;
+    Ok(stream)
+}
+
+async fn dial_unix(path: &Path) -> Result<Box<dyn Io>, Error> {
+    let stream = UnixStream::connect(path).await.map_err(|error| {
+        Error::Transport(format!("dial unix {}: connect: {}", path.display(), io_text(&error)))
+    })?;
+    Ok(Box::new(stream))
+}
+
 /// Looks the host up and tries its addresses in turn.
-async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = tokio::net::lookup_host((bare, port)).await;
-    let addresses = addresses
-        .map_err(|_| Error::Transport(format!("dial tcp: lookup {bare}: no such host")))?;
+async fn dial(host: &str, port: u16) -> Result<Box<dyn Io>, Error> {
+    let unknown = || Error::Transport(format!("dial tcp: lookup {host}: no such host"));
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|_| unknown())?;
     let mut first = None;
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 // Without it a small request may wait for the acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
-                return Ok(stream);
+                return Ok(Box::new(stream));
             }
             Err(error) => {
                 first.get_or_insert_with(|| {
@@ -232,5 +233,5 @@ async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
             }
         }
     }
-    Err(Error::Transport(first.unwrap_or_else(|| format!("dial tcp: lookup {bare}: no such host"))))
+    Err(first.map_or_else(unknown, Error::Transport))
 }

@@ -1,13 +1,17 @@
 //! One kept-alive connection and the exchanges on it.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION,
+    PROXY_AUTHORIZATION,
+};
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -17,9 +21,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Error;
 use crate::auth;
-use crate::connect::{Connector, Route, Stream};
+use crate::aws::Signer;
+use crate::connect::{Connector, Io, Route};
 use crate::error::{DEADLINE, error_text};
+use crate::oauth2::TokenSource;
 use crate::options::Options;
+use crate::proxy::Server;
 
 /// Up to so many bytes the read buffer of an HTTP/1 connection grows, from 8 KiB, while bodies fill it. What is
 /// larger the allocator does not keep at hand.
@@ -33,6 +40,10 @@ const REDIRECTS_MAX: usize = 10;
 pub struct Client {
     options: Arc<Options>,
     connector: Arc<Connector>,
+    tokens: Option<Arc<TokenSource>>,
+    signer: Option<Arc<Signer>>,
+    /// The socket that leads to the peer, whatever host the URL names.
+    socket: Option<Arc<Path>>,
 }
 
 /// What to ask.
@@ -77,7 +88,39 @@ impl Client {
     /// [`Error::Options`].
     pub fn new(options: Options) -> Result<Self, Error> {
         let connector = Arc::new(Connector::new(&options)?);
-        Ok(Self { options: Arc::new(options), connector })
+        let tokens = options.oauth2.as_deref().map(TokenSource::new).transpose()?;
+        let signer = options.sigv4.as_deref().map(Signer::new).transpose()?;
+        Ok(Self {
+            options: Arc::new(options),
+            connector,
+            tokens: tokens.map(Arc::new),
+            signer: signer.map(Arc::new),
+            socket: None,
+        })
+    }
+
+    /// The same client for a peer behind a Unix socket: no name is looked up and no proxy asked.
+    #[must_use]
+    pub fn over_unix_socket(&self, path: &Path) -> Self {
+        Self { socket: Some(path.into()), ..self.clone() }
+    }
+
+    /// The headers of a request, with all that the options add. Tokens and signatures are for trusted peers.
+    async fn headers(
+        &self,
+        request: &Request,
+        uri: &Uri,
+        trusted: bool,
+    ) -> Result<HeaderMap, Error> {
+        let mut headers = request.headers.clone();
+        auth::add_headers(&self.options, uri, trusted, &mut headers)?;
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| trusted) {
+            headers.insert(AUTHORIZATION, tokens.header().await?);
+        }
+        if let Some(signer) = self.signer.as_ref().filter(|_| trusted) {
+            signer.sign(&request.method, uri, &mut headers, &request.body).await?;
+        }
+        Ok(headers)
     }
 
     /// Makes a connection that is not connected yet.
@@ -191,8 +234,7 @@ impl Connection {
         trusted: bool,
     ) -> Result<http::Response<Incoming>, Error> {
         let uri: Uri = url.parse().map_err(|error| Error::Transport(format!("{error}")))?;
-        let mut headers = request.headers.clone();
-        auth::add_headers(&self.client.options, &uri, trusted, &mut headers)?;
+        let headers = self.client.headers(request, &uri, trusted).await?;
         let secure = uri.scheme_str() == Some("https");
         let tls = if secure { Some(self.client.connector.tls_config()?) } else { None };
         let place = (uri.scheme().cloned(), uri.authority().cloned());
@@ -218,7 +260,7 @@ impl Connection {
                 }
             }
         }
-        let route = self.client.connector.connect(&uri).await?;
+        let route = self.client.connector.connect(&uri, self.client.socket.as_deref()).await?;
         let mut link = Link::open(route, place, tls).await?;
         let outgoing = link.request(&request.method, &uri, headers, request.body.clone())?;
         let response =
@@ -325,7 +367,7 @@ struct Link {
     tls: Option<Arc<rustls::ClientConfig>>,
     sender: Sender,
     driver: Driver,
-    forwarder: Option<hyper_util::client::proxy::matcher::Intercept>,
+    forwarder: Option<Arc<Server>>,
 }
 
 enum Sender {
@@ -339,8 +381,9 @@ impl Link {
         place: Place,
         tls: Option<Arc<rustls::ClientConfig>>,
     ) -> Result<Self, Error> {
-        let (sender, driver) =
-            handshake(route.stream).await.map_err(|error| Error::Transport(error_text(&error)))?;
+        let (sender, driver) = handshake(route.stream, route.http2)
+            .await
+            .map_err(|error| Error::Transport(error_text(&error)))?;
         Ok(Self { place, tls, sender, driver, forwarder: route.forwarder })
     }
 
@@ -389,15 +432,16 @@ impl Link {
             let host = HeaderValue::try_from(host).map_err(|error| broken(error.into()))?;
             request.headers_mut().entry(HOST).or_insert(host);
         }
-        if let Some(auth) = self.forwarder.as_ref().and_then(|it| it.basic_auth()) {
-            request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth.clone());
+        if let Some(auth) = self.forwarder.as_ref().and_then(|it| it.authorization()) {
+            let mut auth = HeaderValue::try_from(auth).map_err(|error| broken(error.into()))?;
+            auth.set_sensitive(true);
+            request.headers_mut().insert(PROXY_AUTHORIZATION, auth);
         }
         Ok(request)
     }
 }
 
-async fn handshake(stream: Stream) -> hyper::Result<(Sender, Driver)> {
-    let http2 = stream.is_http2();
+async fn handshake(stream: Box<dyn Io>, http2: bool) -> hyper::Result<(Sender, Driver)> {
     let io = TokioIo::new(stream);
     if http2 {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new()).handshake(io).await?;

@@ -2,14 +2,22 @@
 
 use std::path::PathBuf;
 
-/// How to talk to a peer. The caller has checked it: at most one of [`Options::basic_auth`] and
-/// [`Options::authorization`], a certificate never without its key.
+use serde_json::{Map, Value};
+
+use crate::aws::SigV4;
+
+/// How to talk to a peer. The caller has checked it: at most one of [`Options::basic_auth`],
+/// [`Options::authorization`], [`Options::oauth2`] and [`Options::sigv4`], a certificate never without its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// User and password.
     pub basic_auth: Option<BasicAuth>,
     /// An `Authorization` header.
     pub authorization: Option<Authorization>,
+    /// Tokens from a token server.
+    pub oauth2: Option<Box<OAuth2>>,
+    /// Signatures as AWS wants them.
+    pub sigv4: Option<Box<SigV4>>,
     /// TLS.
     pub tls: TlsOptions,
     /// Which proxy to use.
@@ -29,6 +37,8 @@ impl Default for Options {
         Self {
             basic_auth: None,
             authorization: None,
+            oauth2: None,
+            sigv4: None,
             tls: TlsOptions::default(),
             proxy: Proxy::None,
             proxy_connect_headers: Vec::new(),
@@ -82,6 +92,71 @@ pub struct Authorization {
     pub credentials: Source,
 }
 
+/// Tokens from a token server, kept until they expire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth2 {
+    /// Who asks.
+    pub client_id: String,
+    /// How it proves who it is.
+    pub grant: Grant,
+    /// What to ask for.
+    pub scopes: Vec<String>,
+    /// The server, a URL.
+    pub token_url: String,
+    /// More parameters of the request.
+    pub endpoint_params: Vec<(String, String)>,
+    /// TLS towards the server.
+    pub tls: TlsOptions,
+    /// Which proxy to use towards the server.
+    pub proxy: Proxy,
+    /// Headers of the `CONNECT` request to that proxy.
+    pub proxy_connect_headers: Vec<(String, String)>,
+}
+
+/// How a client proves to the token server who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// By a secret.
+    ClientCredentials {
+        /// It.
+        secret: Source,
+    },
+    /// By a signed claim (RFC 7523).
+    JwtBearer {
+        /// The RSA key to sign with, in PEM.
+        key: Source,
+        /// What is claimed.
+        claims: Claims,
+    },
+}
+
+/// What a signed claim says, and how it is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Claims {
+    /// The name of the key; empty: none is said.
+    pub key_id: String,
+    /// How it is signed.
+    pub algorithm: SignatureAlgorithm,
+    /// Who claims; empty: the client's id.
+    pub issuer: String,
+    /// To whom; empty: the token server's URL.
+    pub audience: String,
+    /// More claims.
+    pub more: Map<String, Value>,
+}
+
+/// RSA over a hash of the SHA-2 family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SignatureAlgorithm {
+    /// SHA-256.
+    #[default]
+    Rs256,
+    /// SHA-384.
+    Rs384,
+    /// SHA-512.
+    Rs512,
+}
+
 /// A header with all its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderValues {
@@ -127,7 +202,7 @@ pub enum Proxy {
     None,
     /// This one, but for the hosts of a `NO_PROXY` list.
     Fixed {
-        /// `http://[user:password@]host:port`.
+        /// `http://[user:password@]host:port`; also `https` and `socks5`.
         url: String,
         /// Hosts, domains, networks, separated by commas.
         no_proxy: String,

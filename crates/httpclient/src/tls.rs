@@ -75,7 +75,12 @@ fn stamps(options: &TlsOptions) -> Stamps {
     })
 }
 
+const VERSIONS_CROSSED: &str = "tls_config.max_version must be greater than or equal to tls_config.min_version if both are specified";
+
 fn build(options: &TlsOptions, http2: bool) -> Result<ClientConfig, Error> {
+    if options.max_version.is_some_and(|max| options.min_version.is_some_and(|min| max < min)) {
+        return Err(Error::Options(VERSIONS_CROSSED.into()));
+    }
     let provider = Arc::new(aws_lc_rs::default_provider());
     let wrong = |error: rustls::Error| Error::Options(error.to_string());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -126,10 +131,7 @@ fn roots(ca: Option<&Source>) -> Result<Arc<RootCertStore>, Error> {
     let mut store = RootCertStore::empty();
     let certs = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
     if store.add_parsable_certificates(certs).0 == 0 {
-        return Err(Error::Options(match ca {
-            Source::File(path) => format!("unable to use specified CA cert {}", path.display()),
-            Source::Inline(_) => "unable to use inline CA cert".into(),
-        }));
+        return Err(Error::Options(format!("unable to use specified CA cert {}", name(ca))));
     }
     Ok(Arc::new(store))
 }
@@ -138,10 +140,6 @@ type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn identity(cert: &Source, key: &Source) -> Result<Identity, Error> {
     let (cert_pem, key_pem) = (read(cert, "client cert")?, read(key, "client key")?);
-    let name = |source: &Source| match source {
-        Source::File(path) => path.display().to_string(),
-        Source::Inline(_) => "<inline>".into(),
-    };
     let unusable = |why: &str| {
         Error::Options(format!(
             "unable to use specified client cert ({}) & key ({}): {why}",
@@ -157,11 +155,20 @@ fn identity(cert: &Source, key: &Source) -> Result<Identity, Error> {
     Ok((chain, key.map_err(|_| unusable("tls: failed to find any PEM data in key input"))?))
 }
 
+/// Names a source without showing it.
+fn name(source: &Source) -> String {
+    match source {
+        Source::File(path) => format!("file {}", path.display()),
+        Source::Inline(_) => "inline".into(),
+    }
+}
+
 fn read(source: &Source, what: &str) -> Result<Vec<u8>, Error> {
     match source {
         Source::Inline(text) => Ok(text.clone().into_bytes()),
         Source::File(path) => read_file(path).map_err(|why| {
-            Error::Options(format!("unable to load specified {what} {}: {why}", path.display()))
+            let file = path.display();
+            Error::Options(format!("unable to read {what}: unable to read file {file}: {why}"))
         }),
     }
 }

@@ -1,69 +1,14 @@
 //! Exchanges with stub servers on loopback.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod support;
+
 use std::time::Duration;
 
 use httpclient::{
-    Authorization, BasicAuth, Client, Connection, Error, HeaderValues, Options, Proxy, Request,
-    Source,
+    Authorization, BasicAuth, Client, Error, HeaderValues, Options, Proxy, Request, Source,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use support::{LONG, body, client, ok, serve, serve_tls};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-
-const LONG: Duration = Duration::from_secs(20);
-
-/// Answers each request by what `answer` says for the request's head; an empty answer closes the
-/// connection. The heads go to the channel, each behind the number of its connection.
-async fn serve(
-    answer: fn(&str) -> String,
-) -> (SocketAddr, mpsc::UnboundedReceiver<(usize, String)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
-    let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        for number in 0.. {
-            let Ok((stream, _)) = listener.accept().await else { break };
-            tokio::spawn(converse(stream, number, answer, sender.clone()));
-        }
-    });
-    (address, receiver)
-}
-
-async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    number: usize,
-    answer: fn(&str) -> String,
-    heads: mpsc::UnboundedSender<(usize, String)>,
-) {
-    let mut head = String::new();
-    while let Ok(byte) = stream.read_u8().await {
-        head.push(char::from(byte));
-        if head.ends_with("\r\n\r\n") {
-            let reply = answer(&head);
-            let _ = heads.send((number, std::mem::take(&mut head)));
-            if reply.is_empty() || stream.write_all(reply.as_bytes()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
-
-fn client(options: Options) -> Client {
-    Client::new(options).expect("options that work")
-}
-
-async fn body(connection: &mut Connection, url: &str) -> Result<String, Error> {
-    let mut response = connection.send(&Request::get(url, LONG)).await?;
-    let mut body = Vec::new();
-    response.read_into(&mut body, 0).await?;
-    Ok(String::from_utf8(body).expect("text"))
-}
 
 #[tokio::test]
 async fn keeps_a_connection_and_replaces_a_closed_one() {
@@ -233,7 +178,7 @@ async fn adds_headers_and_keeps_credentials_at_home() {
     let mut connection =
         client(Options { basic_auth: Some(basic_auth), ..Options::default() }).connection();
     let error = body(&mut connection, &url).await.expect_err("no password");
-    let expected = "unable to read basic auth password file /nonexistent: open /nonexistent: no such file or directory";
+    let expected = "unable to read basic auth password: unable to read file /nonexistent: open /nonexistent: no such file or directory";
     assert_eq!(error.to_string(), format!("Get \"{url}\": {expected}"));
     let mut connection =
         client(Options { follow_redirects: false, ..Options::default() }).connection();
@@ -244,50 +189,6 @@ async fn adds_headers_and_keeps_credentials_at_home() {
     );
     let (_, head) = heads.recv().await.expect("a request");
     assert!(head.contains("Authorization: Basic dTpwQA==\r\n"), "{head}");
-}
-
-/// A server certificate for `localhost`, and the configuration of a server that has it.
-fn certificate() -> (String, tokio_rustls::TlsAcceptor) {
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let key =
-        rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .expect("a pair");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (cert.pem(), tokio_rustls::TlsAcceptor::from(Arc::new(config)))
-}
-
-async fn serve_tls() -> (u16, String) {
-    use http_body_util::Full;
-    let (pem, acceptor) = certificate();
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let answer = |request: http::Request<hyper::body::Incoming>| async move {
-                    let text = format!("{:?}", request.version());
-                    Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(
-                        bytes::Bytes::from(text),
-                    )))
-                };
-                let builder = hyper_util::server::conn::auto::Builder::new(
-                    hyper_util::rt::TokioExecutor::new(),
-                );
-                let io = hyper_util::rt::TokioIo::new(stream);
-                let _ = builder.serve_connection(io, hyper::service::service_fn(answer)).await;
-            });
-        }
-    });
-    (port, pem)
 }
 
 #[tokio::test]
@@ -319,7 +220,7 @@ async fn speaks_tls() {
     let mut options = Options::default();
     options.tls.ca = Some(Source::File("/nonexistent".into()));
     let error = Client::new(options).err().map(|it| it.to_string());
-    let expected = "unable to load specified CA cert /nonexistent: open /nonexistent: no such file or directory";
+    let expected = "unable to read CA cert: unable to read file /nonexistent: open /nonexistent: no such file or directory";
     assert_eq!(error.as_deref(), Some(expected));
 }
 
