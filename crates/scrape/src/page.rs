@@ -1,6 +1,7 @@
 //! From a target to the bytes of its page and their format.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,9 +41,12 @@ pub(crate) enum Fetcher {
 }
 
 impl Fetcher {
-    pub(crate) fn new(job: &Job, client: &httpclient::Client) -> Self {
+    pub(crate) fn new(job: &Job, client: &httpclient::Client, target: &Target) -> Self {
         match &job.source {
-            Source::Http => Self::Http(Box::new(client.connection())),
+            Source::Http => Self::Http(Box::new(match target.labels.value("__unix_socket__") {
+                "" => client.connection(),
+                path => client.over_unix_socket(Path::new(path)).connection(),
+            })),
             Source::Page(page) => Self::Page(page.clone()),
         }
     }

@@ -81,7 +81,7 @@ impl Loop {
         let wait = self.target.first_tick_ms(now, self.job.seed);
         let mut tick_ms = now + wait;
         let mut ticks = interval(wait, self.target.interval_ms);
-        let mut fetcher = Fetcher::new(&self.job.job, &self.job.client);
+        let mut fetcher = Fetcher::new(&self.job.job, &self.job.client, &self.target);
         let length = model::duration::format(self.target.interval_ms);
         let length = self.context.metrics.interval_length.get(&[&length]);
         let mut last = None;

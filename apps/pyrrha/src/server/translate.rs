@@ -4,23 +4,20 @@ use config::{
     HttpClient, RelabelConfig, ScrapeConfig, ScrapeProtocol, Secret, Tls, TlsVersion,
     ValidationScheme,
 };
-use httpclient::{Authorization, BasicAuth, HeaderValues, Options, Proxy, Source, TlsOptions};
+use httpclient::{
+    Authorization, BasicAuth, Claims, Grant, HeaderValues, OAuth2, Options, Proxy,
+    SignatureAlgorithm, Source, TlsOptions,
+};
 use model::{SCHEMA_MAX, SCHEMA_MIN};
 use scrape::{HistogramLimits, Histograms, Job, Protocol};
+use yaml::Value;
 
 /// How to make requests.
 ///
 /// # Errors
-/// If the block asks for something that is not there yet.
+/// If the block asks for something that is not there.
 pub(crate) fn http(config: &HttpClient) -> Result<Options, String> {
-    if config.oauth2.is_some() {
-        return Err("oauth2 is not supported yet".into());
-    }
-    let of_basic = config.basic_auth.iter().flat_map(|it| &it.refs);
-    let of_header = config.authorization.iter().flat_map(|it| &it.refs);
-    if config.tls.refs.iter().chain(of_basic).chain(of_header).next().is_some() {
-        return Err("cannot use secret ref without manager".into());
-    }
+    refuse_references(config)?;
     let values = |it: &config::Header| {
         let shown = it.values.iter().cloned().map(Source::Inline);
         let hidden = it.secrets.iter().map(|it| Source::Inline(it.expose().to_owned()));
@@ -36,6 +33,8 @@ pub(crate) fn http(config: &HttpClient) -> Result<Options, String> {
             kind: it.kind.clone(),
             credentials: source(it.credentials.expose(), &it.credentials_file).unwrap_or_default(),
         }),
+        oauth2: config.oauth2.as_deref().map(|it| Box::new(oauth2(it))),
+        sigv4: None,
         tls: tls(&config.tls),
         proxy: proxy(&config.proxy),
         proxy_connect_headers: connect_headers(&config.proxy.connect_header),
@@ -45,6 +44,69 @@ pub(crate) fn http(config: &HttpClient) -> Result<Options, String> {
             .map(|(name, it)| HeaderValues { name: name.clone(), values: values(it) })
             .collect(),
     })
+}
+
+/// Refuses names of secrets that a manager would have to know.
+fn refuse_references(config: &HttpClient) -> Result<(), String> {
+    let of_basic = config.basic_auth.iter().flat_map(|it| &it.refs);
+    let of_header = config.authorization.iter().flat_map(|it| &it.refs);
+    let of_tokens = config.oauth2.iter().flat_map(|it| it.refs.iter().chain(&it.tls.refs));
+    match config.tls.refs.iter().chain(of_basic).chain(of_header).chain(of_tokens).next() {
+        Some(_) => Err("cannot use secret ref without manager".into()),
+        None => Ok(()),
+    }
+}
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+fn oauth2(config: &config::OAuth2) -> OAuth2 {
+    let grant = if config.grant_type == JWT_BEARER {
+        let key =
+            source(config.client_certificate_key.expose(), &config.client_certificate_key_file);
+        Grant::JwtBearer { key: key.unwrap_or_default(), claims: claims(config) }
+    } else {
+        let secret = source(config.client_secret.expose(), &config.client_secret_file);
+        Grant::ClientCredentials { secret: secret.unwrap_or_default() }
+    };
+    let params = config.endpoint_params.iter();
+    OAuth2 {
+        client_id: config.client_id.clone(),
+        grant,
+        scopes: config.scopes.clone(),
+        token_url: config.token_url.clone(),
+        endpoint_params: params.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        tls: tls(&config.tls),
+        proxy: proxy(&config.proxy),
+        proxy_connect_headers: connect_headers(&config.proxy.connect_header),
+    }
+}
+
+fn claims(config: &config::OAuth2) -> Claims {
+    let more = config.claims.iter();
+    Claims {
+        key_id: config.client_certificate_key_id.clone(),
+        algorithm: match config.signature_algorithm.as_str() {
+            "RS384" => SignatureAlgorithm::Rs384,
+            "RS512" => SignatureAlgorithm::Rs512,
+            _ => SignatureAlgorithm::Rs256,
+        },
+        issuer: config.iss.clone(),
+        audience: config.audience.clone(),
+        more: more.map(|(name, value)| (name.clone(), json(value))).collect(),
+    }
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(it) => Json::from(*it),
+        Value::Int(it) => Json::from(*it),
+        Value::Float(it) => Json::from(*it),
+        Value::Str(it) => Json::from(it.as_str()),
+        Value::Seq(items) | Value::FlowSeq(items) => items.iter().map(json).collect(),
+        Value::Map(pairs) => pairs.iter().map(|(name, it)| (name.clone(), json(it))).collect(),
+    }
 }
 
 /// The text itself, or the file it stands in; `None` if there is neither.
