@@ -182,69 +182,6 @@ fn steps_over_known_series() {
     );
 }
 
-fn corpus() -> Option<std::path::PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus");
-    let dir = std::env::var("PYRRHA_CORPUS").unwrap_or_else(|_| default.to_owned());
-    Some(std::path::PathBuf::from(dir).join("exposition")).filter(|it| it.is_dir())
-}
-
-#[test]
-fn agrees_with_the_open_metrics_cases() {
-    let Some(dir) = corpus() else { return };
-    let mut seen = 0;
-    for case in std::fs::read_dir(dir.join("openmetrics")).expect("readable") {
-        let path = case.expect("readable").path();
-        let page = std::fs::read(path.join("metrics")).expect("readable");
-        let test = std::fs::read_to_string(path.join("test.json")).expect("readable");
-        let expected = test.contains("\"shouldParse\": true");
-        let found = check_open_metrics(&page);
-        assert_eq!(found.is_ok(), expected, "{}: {found:?}", path.display());
-        // The parser alone takes all that is good, and more.
-        let mut parser = Parser::new(&page, TextFormat::OpenMetrics);
-        let mut parsed = true;
-        while let Some(entry) = parser.next() {
-            parsed &= entry.is_ok();
-        }
-        assert!(parsed || !expected, "{}", path.display());
-        seen += 1;
-    }
-    assert!(0 < seen, "the corpus has cases");
-}
-
-#[test]
-fn reads_real_pages_and_knows_them_again() {
-    let Some(dir) = corpus() else { return };
-    let mut pages = vec![dir.join("node_exporter.txt")];
-    pages.extend(
-        std::fs::read_dir(dir.join("textparse"))
-            .expect("readable")
-            .map(|it| it.expect("readable").path()),
-    );
-    for path in pages {
-        let page = std::fs::read(&path).expect("readable");
-        let open_metrics = path.to_string_lossy().contains(".om.");
-        let format = if open_metrics { TextFormat::OpenMetrics } else { TextFormat::Prometheus };
-        let (mut parser, mut again) = (Parser::new(&page, format), Parser::new(&page, format));
-        let mut labels = LabelsBuilder::default();
-        let mut n = 0;
-        while let Some(entry) = parser.next() {
-            let entry = entry.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            if let Entry::Series(series) = entry {
-                parser.labels_into(series.raw, &mut labels).expect("unique");
-                assert_eq!(again.peek(series.raw.len()), Some(series.raw));
-                let known = again.known(series.raw.len()).expect("the same line");
-                assert_eq!((known.t, known.exemplar), (series.t, series.exemplar));
-                assert_eq!(known.value.to_bits(), series.value.to_bits());
-                n += 1;
-            } else {
-                again.next().expect("the same line").expect("the same line");
-            }
-            assert_eq!(again.offset(), parser.offset());
-        }
-        assert!(10 < n, "{} has series", path.display());
-    }
-}
-
 proptest! {
     #[test]
     fn never_panics(page in "([a-b#{}\"=,\\\\\n\t 0-9.\u{0}é]|# TYPE |# HELP |# EOF| # \\{|a\\{b=\"c\"\\} 1\n){0,40}") {
