@@ -14,6 +14,7 @@ mod resolver;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tracing::{error, warn};
 
 use self::message::{Kind, Record};
 use self::resolver::Resolver;
+use crate::address::host_and_port;
 use crate::discoverer::{Discoverer, Failure};
 use crate::mechanism::Setup;
 use crate::metrics::Metrics;
@@ -143,20 +145,20 @@ async fn look_up(resolv_conf: &Path, name: &str, kind: Kind) -> Result<Vec<Recor
 fn target(record: &Record, name: &str, port: i64) -> Option<Labels> {
     let mut labels = LabelsBuilder::default();
     labels.set(NAME_LABEL, name);
-    let address = match record {
-        Record::A(ip) => host_port(&ip.to_string(), port),
-        Record::Aaaa(ip) => host_port(&ip.to_string(), port),
+    let found = match record {
+        Record::A(ip) => address(&ip.to_string(), port),
+        Record::Aaaa(ip) => address(&ip.to_string(), port),
         Record::Srv(target, port) => {
             labels.set(SRV_TARGET_LABEL, target).set(SRV_PORT_LABEL, &port.to_string());
-            host_port(target, i64::from(*port))
+            address(target, port)
         }
         Record::Mx(target) => {
             labels.set(MX_TARGET_LABEL, target);
-            host_port(target, port)
+            address(target, port)
         }
         Record::Ns(target) => {
             labels.set(NS_TARGET_LABEL, target);
-            host_port(target, port)
+            address(target, port)
         }
         Record::Alias => return None,
         Record::Other(kind) => {
@@ -164,11 +166,10 @@ fn target(record: &Record, name: &str, port: i64) -> Option<Labels> {
             return None;
         }
     };
-    Some(labels.set(ADDRESS_LABEL, &address).labels())
+    Some(labels.set(ADDRESS_LABEL, &found).labels())
 }
 
-/// Joins host and port, the host without the dot at its end.
-fn host_port(host: &str, port: i64) -> String {
-    let host = host.trim_end_matches('.');
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+/// The host without the dot at its end, and the port.
+fn address(name: &str, port: impl Display) -> String {
+    host_and_port(name.trim_end_matches('.'), port)
 }

@@ -54,15 +54,18 @@
 //!
 //! Turn groups into targets (relabelling, addresses): `scrape` does. Read the configuration: the app does.
 
+mod address;
 mod discoverer;
 mod dns;
+mod docker;
 mod file;
 mod http;
 mod manager;
 mod mechanism;
-pub mod meta;
+mod meta;
 mod metrics;
 mod pacing;
+mod query;
 mod refresh;
 #[cfg(test)]
 mod stub;

@@ -2,7 +2,7 @@
 
 /// Returns a name with `_` for whatever a label's name should not have: what follows a mechanism's prefix, such as
 /// `__meta_docker_container_label_`, where others choose the names.
-pub fn label_name(name: &str) -> String {
+pub(crate) fn label_name(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
 }

@@ -13,6 +13,9 @@ use serde_json::error::Category;
 /// The longest address, name or value that is taken. Upstream has no bound; a label ends at 16 MiB.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
+/// The most labels that the targets of a group have together.
+const GROUP_LABELS_MAX: usize = 10_000_000;
+
 /// Reads a list. Sources are empty.
 ///
 /// # Errors
@@ -106,6 +109,9 @@ impl<'de> Visitor<'de> for Group {
                 "labels" => labels = fields.next_value_seed(Any(GroupLabels))?,
                 _ => return Err(Error::custom(format!("json: unknown field {}", quote(&name)))),
             }
+        }
+        if GROUP_LABELS_MAX < targets.len().saturating_mul(labels.len()) {
+            return Err(Error::custom("a group has too many targets with too many labels"));
         }
         Ok(Some(TargetGroup { source: String::new(), targets, labels }))
     }
