@@ -58,6 +58,7 @@ mod address;
 mod discoverer;
 mod dns;
 mod docker;
+mod ec2;
 mod file;
 mod http;
 mod manager;

@@ -105,6 +105,17 @@ impl Client {
         Self { socket: Some(path.into()), ..self.clone() }
     }
 
+    /// The AWS region that requests are signed for, looked up if the options do not name it.
+    ///
+    /// # Errors
+    /// [`Error::Options`] if it is nowhere, or requests are not signed.
+    pub async fn aws_region(&self) -> Result<String, Error> {
+        match &self.signer {
+            Some(signer) => signer.region().await,
+            None => Err(Error::Options("requests are not signed".into())),
+        }
+    }
+
     /// The headers of a request, with all that the options add. Tokens and signatures are for trusted peers.
     async fn headers(
         &self,
