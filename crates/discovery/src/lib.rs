@@ -55,12 +55,16 @@
 //! Turn groups into targets (relabelling, addresses): `scrape` does. Read the configuration: the app does.
 
 mod address;
+mod backoff;
+mod consul;
 mod discoverer;
 mod dns;
 mod docker;
 mod ec2;
 mod file;
 mod http;
+mod json;
+mod kubernetes;
 mod manager;
 mod mechanism;
 mod meta;

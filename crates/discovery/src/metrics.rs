@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::consul::ConsulMetrics;
+use crate::kubernetes::KubernetesMetrics;
 use client::{Counter, Family, Gauge, Histogram, Registry, Summary};
 
 /// The metrics of all managers of a program; one set, told apart by the managers' names.
@@ -23,6 +25,8 @@ pub struct Metrics {
     pub(crate) file_watcher_errors: Arc<Counter>,
     pub(crate) file_scan_duration: Arc<Summary>,
     pub(crate) file_mtime: Arc<Family<Gauge>>,
+    pub(crate) consul: ConsulMetrics,
+    pub(crate) kubernetes: KubernetesMetrics,
 }
 
 impl Metrics {
@@ -108,6 +112,8 @@ impl Metrics {
                 "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.",
                 &["filename"],
             ),
+            consul: ConsulMetrics::new(registry),
+            kubernetes: KubernetesMetrics::new(registry),
         }
     }
 

@@ -11,6 +11,7 @@ mod interchange;
 mod pages;
 mod promtool;
 mod queries;
+mod registries;
 mod sample_app;
 mod server;
 mod start;
