@@ -6,6 +6,7 @@ mod api;
 mod backfill;
 mod bad_input;
 mod crash;
+mod discovery;
 mod heavy_queries;
 mod interchange;
 mod pages;
