@@ -83,6 +83,8 @@ pub struct Build {
 pub struct Loaded {
     /// The configuration with defaults filled in and secrets hidden.
     pub yaml: String,
+    /// The same of each job, by name.
+    pub jobs: Arc<BTreeMap<String, String>>,
     /// When it was loaded, in milliseconds.
     pub t: i64,
     /// False if a later load failed.

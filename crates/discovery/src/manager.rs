@@ -57,10 +57,10 @@ pub struct Manager {
     task: JoinHandle<()>,
 }
 
-/// A new configuration, and whom to tell that it is in force.
+/// A new configuration, and whom to tell that it is in force, and what of it is not.
 struct Apply {
     jobs: BTreeMap<String, Vec<Mechanism>>,
-    done: oneshot::Sender<()>,
+    done: oneshot::Sender<Vec<String>>,
 }
 
 /// Updates that wait for the manager; more make their providers wait.
@@ -94,11 +94,14 @@ impl Manager {
 
     /// Replaces the mechanisms of all jobs. Returns once those that are new have been started and those
     /// that are gone have been told to stop; what they found is published soon after.
-    pub async fn apply(&self, jobs: BTreeMap<String, Vec<Mechanism>>) {
+    ///
+    /// Mechanisms that cannot be started are logged and counted, and the others run; it returns why.
+    pub async fn apply(&self, jobs: BTreeMap<String, Vec<Mechanism>>) -> Vec<String> {
         let (done, wait) = oneshot::channel();
-        if self.commands.send(Apply { jobs, done }).await.is_ok() {
-            // An error means that the manager ended, which only its owner can make it do.
-            _ = wait.await;
+        // An error means that the manager ended, which only its owner can make it do.
+        match self.commands.send(Apply { jobs, done }).await {
+            Ok(()) => wait.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
     }
 
@@ -148,10 +151,7 @@ async fn run(
         let due = state.pacing.due();
         tokio::select! {
             command = commands.recv() => match command {
-                Some(Apply { jobs, done }) => {
-                    state.apply(jobs);
-                    _ = done.send(());
-                }
+                Some(Apply { jobs, done }) => _ = done.send(state.apply(jobs)),
                 None => break,
             },
             Some(update) = updates.recv() => state.take(update),
@@ -175,10 +175,10 @@ fn log_end(ended: Result<(), tokio::task::JoinError>) {
 }
 
 impl State {
-    fn apply(&mut self, jobs: BTreeMap<String, Vec<Mechanism>>) {
+    fn apply(&mut self, jobs: BTreeMap<String, Vec<Mechanism>>) -> Vec<String> {
         let mut before = mem::take(&mut self.providers);
         self.forget_jobs_but(&jobs);
-        let mut n_failed = 0;
+        let mut failed = Vec::new();
         for (job, mechanisms) in jobs {
             let mut ids = Vec::new();
             for mechanism in mechanisms {
@@ -186,8 +186,8 @@ impl State {
                 match self.provider(&job, mechanism, &mut before) {
                     Ok(id) => ids.push(id),
                     Err(why) => {
-                        n_failed += 1;
                         error!(err = %why, r#type = kind, config = job, "Cannot create service discovery");
+                        failed.push(why.to_string());
                     }
                 }
             }
@@ -195,10 +195,11 @@ impl State {
         }
         // Their tasks stop.
         drop(before);
-        self.metrics.failed_configs.get(&[&self.options.name]).set(f64::from(n_failed));
+        self.metrics.failed_configs.get(&[&self.options.name]).set(failed.len() as f64);
         self.holding = !self.all_reported();
         let now = Instant::now();
         self.pacing.hold_until(if self.holding { now + self.options.pause_max } else { now });
+        failed
     }
 
     /// Returns the provider that runs a mechanism already, in the new configuration or the one before, or

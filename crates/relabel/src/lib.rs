@@ -4,7 +4,7 @@
 //!
 //! A [`Rule`] is the typed form of one item of `relabel_configs` and its relatives, with its expression
 //! compiled. [`process`] runs rules over a set; [`process_in_place`] does the same in a builder that the
-//! caller keeps, without building the set. Rules see what the rules before them did; a drop ends the row.
+//! caller keeps, without building the set; [`steps`] shows what each rule does. Rules see what the rules before them did; a drop ends the row.
 //!
 //! # Costs
 //!
@@ -22,5 +22,5 @@ mod md5;
 mod process;
 mod rule;
 
-pub use process::{process, process_in_place};
+pub use process::{process, process_in_place, steps};
 pub use rule::{Action, InvalidRule, Rule};

@@ -35,6 +35,18 @@ pub fn process_in_place(labels: &mut LabelsBuilder, rules: &[Rule]) -> bool {
     rules.iter().all(|rule| apply(labels, rule)) && !labels.is_empty()
 }
 
+/// Runs rules over a set, one after the other, and returns what each leaves: `None` for the rule that drops the set
+/// and those behind it.
+pub fn steps(labels: &Labels, rules: &[Rule]) -> Vec<Option<Labels>> {
+    let mut builder = labels.to_builder();
+    let mut keep = true;
+    let step = |rule| {
+        keep = keep && apply(&mut builder, rule);
+        keep.then(|| builder.labels())
+    };
+    rules.iter().map(step).collect()
+}
+
 /// Returns false where the rule drops the set.
 fn apply(labels: &mut LabelsBuilder, rule: &Rule) -> bool {
     match rule.action {

@@ -2,7 +2,7 @@
 
 use model::Labels;
 use regexp::Regexp;
-use relabel::{Action, InvalidRule, Rule, process};
+use relabel::{Action, InvalidRule, Rule, process, steps};
 
 /// Reads `key=value` fields separated by blanks; lists are separated by commas, `_` in a value is a blank.
 fn rule(text: &str) -> Rule {
@@ -79,6 +79,20 @@ fn keeps_and_drops() {
     check("", "a=x", "a=x");
     check("", "", "-");
     check("regex=a action=labeldrop", "a=x", "-");
+}
+
+#[test]
+fn shows_steps() {
+    let rules = [
+        "source=a target=b",
+        "regex=.* action=labeldrop",
+        "target=c replacement=1",
+        "source=c regex=1 action=drop",
+        "target=d replacement=1",
+    ];
+    let found = steps(&labels("a=x"), &rules.map(rule));
+    let left = |text: &str| Some(labels(text));
+    assert_eq!(found, [left("a=x b=x"), left(""), left("c=1"), None, None]);
 }
 
 #[test]

@@ -45,3 +45,4 @@ pub use job::{HistogramLimits, Histograms, Job, Limits, Page, Protocol, Source, 
 pub use manager::{JobError, Manager, Parts, offset_seed};
 pub use metadata::Family;
 pub use status::{ActiveTarget, Health, LastScrape, PoolStatus};
+pub use target::{Examined, examine};

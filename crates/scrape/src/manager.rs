@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use client::Registry;
 use model::{TargetGroup, duration};
+use relabel::Rule;
 use stdx::Clock;
 use storage::Appendable;
 use tokio::runtime::Handle;
@@ -142,6 +143,11 @@ impl Manager {
             self.context.metrics.metadata_entries.get(&[name]).set(pool.n_families() as f64);
         }
         state.pools.values().map(Pool::status).collect()
+    }
+
+    /// The rules that decide about a job's targets; `None` if there is no such job.
+    pub fn relabel_rules(&self, job: &str) -> Option<Vec<Rule>> {
+        self.lock().pools.get(job).map(|it| it.job.job.relabel.clone())
     }
 
     /// Stops all loops at once, without marking the end of series, and awaits them.

@@ -69,6 +69,33 @@ impl Fnv {
     }
 }
 
+/// What a job makes of a discovered label set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Examined {
+    /// As discovery found it, with the job's defaults.
+    pub discovered: Labels,
+    /// The target's labels, with `__address__` and its like; empty if relabelling drops it.
+    pub labels: Labels,
+    /// Why it cannot be a target, if so.
+    pub error: Option<String>,
+}
+
+/// Says what a job makes of groups, without scraping anything.
+pub fn examine(job: &Job, groups: &[TargetGroup]) -> Vec<Examined> {
+    let all = groups.iter().flat_map(|group| group.targets.iter().map(move |own| (group, own)));
+    let examine = |(group, own): (&TargetGroup, &Labels)| {
+        let labels = with_defaults(job, &group.labels, own);
+        let discovered = labels.labels();
+        let (labels, error) = match relabelled(job, labels) {
+            Ok(Populated::Target(target)) => (target.labels, None),
+            Ok(Populated::Dropped(_)) => (Labels::empty(), None),
+            Err(why) => (Labels::empty(), Some(why)),
+        };
+        Examined { discovered, labels, error }
+    };
+    all.map(examine).collect()
+}
+
 /// Makes targets of a group; each failure is a text for the log.
 pub(crate) fn from_group(job: &Job, group: &TargetGroup) -> Vec<Result<Populated, String>> {
     let populate = |(at, own): (usize, &Labels)| {
@@ -79,6 +106,11 @@ pub(crate) fn from_group(job: &Job, group: &TargetGroup) -> Vec<Result<Populated
 }
 
 fn populate(job: &Job, shared: &Labels, own: &Labels) -> Result<Populated, String> {
+    relabelled(job, with_defaults(job, shared, own))
+}
+
+/// The labels that discovery found, and those that the job gives to targets without them.
+fn with_defaults(job: &Job, shared: &Labels, own: &Labels) -> LabelsBuilder {
     let mut labels = own.to_builder();
     let mut default = |name: &str, value: &str| {
         if labels.get(name).is_none() {
@@ -97,6 +129,10 @@ fn populate(job: &Job, shared: &Labels, own: &Labels) -> Result<Populated, Strin
     for (name, values) in &job.params {
         default(&format!("__param_{name}"), values.first().map_or("", String::as_str));
     }
+    labels
+}
+
+fn relabelled(job: &Job, mut labels: LabelsBuilder) -> Result<Populated, String> {
     let discovered = labels.labels();
     if !relabel::process_in_place(&mut labels, &job.relabel) {
         return Ok(Populated::Dropped(discovered));
@@ -305,6 +341,33 @@ mod tests {
             &[("__address__", "h")],
             "dropped {__address__=\"h\", __always_scrape_classic_histograms__=\"false\", __convert_classic_histograms_to_nhcb__=\"false\", __meta_x=\"y\", __metrics_path__=\"/metrics\", __scheme__=\"http\", __scrape_interval__=\"15s\", __scrape_native_histograms__=\"false\", __scrape_timeout__=\"10s\", env=\"test\", job=\"j\"}",
         );
+    }
+
+    #[test]
+    fn examines_groups() {
+        let mut job = Job::new("j", 15_000, 10_000);
+        job.relabel = vec![Rule {
+            source_labels: vec!["__address__".into()],
+            regex: regexp::Regexp::anchored("drop").expect("an expression"),
+            action: Action::Drop,
+            ..Rule::default()
+        }];
+        let address = |it| [("__address__", it)];
+        let found = examine(
+            &job,
+            &[group(&[&address("h:1"), &address("drop")]), group(&[&address("a/b")])],
+        );
+        let print = |it: &Examined| {
+            let error = it.error.as_deref().unwrap_or_default();
+            assert_eq!(it.discovered.value("__meta_x"), "y");
+            format!(
+                "{} {} {error}",
+                it.discovered.value("__address__"),
+                it.labels.value("instance")
+            )
+        };
+        let found: Vec<String> = found.iter().map(print).collect();
+        assert_eq!(found, ["h:1 h:1 ", "drop  ", r#"a/b  "a/b" is not a valid hostname"#]);
     }
 
     #[test]

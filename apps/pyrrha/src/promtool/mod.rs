@@ -5,6 +5,7 @@
 mod backfill;
 mod bench;
 mod check;
+mod discovery;
 mod http_api;
 mod lint;
 mod query;
@@ -61,7 +62,8 @@ fn command() -> Command {
                         .about("Pass Prometheus metrics over stdin to lint them for consistency and correctness.")
                         .arg(switch("extended").help("Print extended information related to the cardinality."))
                         .arg(lint_arg("all")),
-                ),
+                )
+                .subcommand(discovery::command()),
         )
         .subcommand(query::command())
         .subcommand(tsdb::command())
@@ -77,6 +79,7 @@ fn check(matches: &ArgMatches) -> ExitCode {
         Some(("metrics", matches)) => {
             lint::metrics(matches.get_flag("extended"), text(matches, "lint"))
         }
+        Some(("service-discovery", matches)) => discovery::main(matches),
         _ => unreachable!("clap asks for a subcommand"),
     }
 }

@@ -216,6 +216,7 @@ impl Reloader {
         let t = running.clock.now_ms();
         api.set_loaded(Loaded {
             yaml: config.to_yaml(),
+            jobs: Arc::new(config.jobs().map(|it| (it.job_name.clone(), it.to_yaml())).collect()),
             t,
             ok: true,
             retention: retention_text(&options),

@@ -81,6 +81,24 @@ fn follows_http() {
         (up.as_array()?.len() == 1).then_some(())
     });
 
+    // What the rules make of it can be asked, and what the job was told.
+    let labels = http::escape(r#"{"__meta_url":"u"}"#);
+    let steps =
+        http::api(server.port, &format!("targets/relabel_steps?scrapePool=found&labels={labels}"));
+    let rule = json!({
+        "source_labels": ["__meta_url"], "separator": ";", "regex": "(.*)", "target_label": "from",
+        "replacement": "$1", "action": "replace",
+    });
+    let step = json!({"rule": rule, "output": {"__meta_url": "u", "from": "u"}, "keep": true});
+    assert_eq!(steps, json!({"steps": [step]}));
+    let yaml = http::api(server.port, "scrape_pools/config?scrapePool=found");
+    let yaml = yaml["yaml"].as_str().expect("text");
+    assert!(yaml.starts_with("job_name: found\n") && yaml.contains(&url), "{yaml}");
+    for refused in ["scrape_pools/config", "targets/relabel_steps?scrapePool=found&labels=x"] {
+        let answer = http::get(server.port, &format!("/api/v1/{refused}")).expect("an answer");
+        assert_eq!(answer.status, 400, "{}", answer.body);
+    }
+
     // Another job's mechanism that is not there is counted, and leaves the job its other targets.
     wait_for_targets(&server, "fixed", &[&address]);
     assert!(page_has(&server, r#"prometheus_sd_failed_configs{name="scrape"} 1"#));

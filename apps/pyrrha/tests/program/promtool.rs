@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use testkit::{http, peer, wait_for};
 
 use crate::server::{Server, config, pyrrha, serve_pages, write_config};
@@ -82,6 +83,61 @@ fn checks_files() {
         "{}",
         text(&out.stderr)
     );
+}
+
+/// What `check service-discovery` of a program prints for a job.
+fn discovered(program: &Path, before: &[&str], folder: &Path, job: &str) -> Value {
+    let args = ["check", "service-discovery", "--timeout=1s", "prometheus.yml", job];
+    let out = Command::new(program).args(before).args(args).current_dir(folder).output().unwrap();
+    let printed = text(&out.stdout);
+    serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}{}", text(&out.stderr)))
+}
+
+#[test]
+fn checks_service_discovery() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let list = r#"[{"targets":["c:1"]}]"#;
+    std::fs::write(folder.join("list.json"), list).unwrap();
+    write_config(
+        folder,
+        "scrape_configs:\n- job_name: files\n  file_sd_configs: [{files: [list.json]}]\n\
+         - job_name: fixed\n  \
+           static_configs: [{targets: ['a:1', 'a:1', 'drop:1'], labels: {x: '1'}}, {targets: ['b:1']}]\n  \
+           relabel_configs: [{source_labels: [__address__], regex: 'drop:.*', action: drop}]\n\
+         - job_name: bad\n  relabel_configs: [{target_label: __address__, replacement: a/b}]\n  \
+           static_configs: [{targets: ['b:1']}]\n\
+         - job_name: absent\n  eureka_sd_configs: [{server: 'http://127.0.0.1:1'}]\n",
+    );
+    let found = discovered(pyrrha(), &["promtool"], folder, "files");
+    assert_eq!(found[0]["discoveredLabels"]["__meta_filepath"], "list.json");
+
+    let mut found = discovered(pyrrha(), &["promtool"], folder, "fixed");
+    let items = found.as_array_mut().expect("a list");
+    assert_eq!(items.len(), 3, "equal ones are shown once");
+    items.sort_by_key(|it| it["discoveredLabels"]["__address__"].to_string());
+    assert_eq!(items[0]["labels"]["instance"], "a:1");
+    assert_eq!(items[2]["labels"], Value::Object(serde_json::Map::new()));
+    if let Some(peer) = peer("promtool") {
+        // It is older than the labels that say which histograms are taken.
+        for labels in
+            items.iter_mut().flat_map(|it| it.as_object_mut().expect("an object").values_mut())
+        {
+            labels.as_object_mut().expect("labels").retain(|name, _| !name.contains("histograms"));
+        }
+        let mut theirs = discovered(&peer, &[], folder, "fixed");
+        let theirs = theirs.as_array_mut().expect("a list");
+        theirs.sort_by_key(|it| it["discoveredLabels"]["__address__"].to_string());
+        assert_eq!(items, theirs);
+    }
+    let bad = discovered(pyrrha(), &["promtool"], folder, "bad");
+    assert_eq!(bad[0]["error"], r#""a/b" is not a valid hostname"#);
+
+    let check = |job: &str, stderr: &str| {
+        check(folder, &["check", "service-discovery", "prometheus.yml", job], 1, "", stderr);
+    };
+    check("none", "Job does not exist. Try one of: \n - files\n - fixed\n - bad\n - absent");
+    check("absent", "Could not create new discoverer: eureka_sd_configs is not supported yet");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod exemplars;
 mod labels;
 mod metadata;
 pub(crate) mod query;
+mod relabel_steps;
 mod series;
 pub(crate) mod status;
 mod syntax;
@@ -34,8 +35,10 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
     of_storage()
         .layer(stored)
         .route("/scrape_pools", get(targets::pools))
+        .route("/scrape_pools/config", get(targets::pool_config))
         .route("/targets", get(targets::targets))
         .route("/targets/metadata", get(metadata::of_targets))
+        .route("/targets/relabel_steps", get(relabel_steps::steps))
         .route("/metadata", get(metadata::of_metrics))
         .route("/status/config", get(status::config))
         .route("/status/flags", get(status::flags))

@@ -1,9 +1,9 @@
-//! `/targets` and `/scrape_pools`.
+//! `/targets`, `/scrape_pools` and `/scrape_pools/config`.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use model::duration;
+use model::{duration, quote};
 use scrape::{ActiveTarget, PoolStatus};
 
 use crate::envelope::{ApiError, Success};
@@ -17,6 +17,21 @@ pub(crate) async fn pools(State(api): State<Arc<Api>>) -> Result<Success, ApiErr
         json::strings(object.key("scrapePools"), pools.iter().map(|it| &it.name));
         object.end();
     }))
+}
+
+pub(crate) async fn pool_config(
+    State(api): State<Arc<Api>>,
+    params: Params,
+) -> Result<Success, ApiError> {
+    let name = params.get("scrapePool");
+    if name.is_empty() {
+        return Err(ApiError::bad("no scrapePool parameter provided"));
+    }
+    let loaded = api.loaded();
+    let yaml = loaded.jobs.get(name);
+    let yaml =
+        yaml.ok_or_else(|| ApiError::bad(format!("scrape pool {} not found", quote(name))))?;
+    Ok(Success::new(|out| json::Object::new(out).string("yaml", yaml).end()))
 }
 
 pub(crate) async fn targets(

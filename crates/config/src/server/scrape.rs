@@ -217,8 +217,12 @@ impl ScrapeConfig {
         self.discovery.set_dir(dir);
     }
 
-    /// The job as YAML, as it took effect.
-    pub fn echo(&self) -> Value {
+    /// The job as YAML, as it took effect; secrets are hidden.
+    pub fn to_yaml(&self) -> String {
+        yaml::to_string(&self.echo())
+    }
+
+    pub(crate) fn echo(&self) -> Value {
         let mut echo = Echo::default();
         echo.put("job_name", Value::str(&self.job_name));
         echo.flag("honor_labels", self.honor_labels);
