@@ -80,6 +80,8 @@ pub struct Writer {
     syncing: Option<Box<dyn Syncing>>,
     /// A sync failed: what was acknowledged may be gone, so nothing more is.
     lost: Option<String>,
+    /// The disk had no room to note that.
+    is_unnoted: bool,
     /// A sync failed in an earlier process, when this was the last segment.
     doubtful: Option<u32>,
 }
@@ -123,6 +125,7 @@ impl Writer {
             progress: Arc::new(Progress::new(Position { segment, offset: 0 })),
             syncing: None,
             lost: None,
+            is_unnoted: false,
             doubtful: None,
         };
         writer.doubtful = writer.noted()?;
@@ -251,7 +254,9 @@ impl Writer {
             // In the order of the log, so that a power cut takes nothing from before what is kept.
             self.join_sync()?;
             let start = self.clock.monotonic();
-            self.file.sync().inspect_err(|_| self.note_lost())?;
+            self.file.sync().inspect_err(|_| {
+                self.note_lost();
+            })?;
             self.metrics.fsync_duration.observe((self.clock.monotonic() - start).as_secs_f64());
             Ok(())
         });
@@ -350,16 +355,16 @@ impl Writer {
             }
             Err(source) => {
                 self.lost = Some(source.to_string());
-                self.note_lost();
+                self.is_unnoted = !self.note_lost();
                 Err(source)
             }
         }
     }
 
-    /// Notes a sync that failed, for processes to come. If that is not possible they do not know.
-    fn note_lost(&self) {
+    /// Notes a sync that failed, for processes to come. False if that is not possible: they do not know.
+    fn note_lost(&self) -> bool {
         let note = self.directory.create(&self.folder.join(LOST));
-        let _ = note.and_then(|mut it| writeln!(it, "{}", self.segment));
+        note.and_then(|mut it| writeln!(it, "{}", self.segment)).is_ok()
     }
 
     /// What an earlier process noted; a note that cannot be read speaks for all segments.
@@ -398,6 +403,9 @@ impl Writer {
             let _ = self.join_sync();
         }
         let segment = self.segment;
+        if self.is_unnoted {
+            self.is_unnoted = !self.note_lost();
+        }
         if let Some(why) = &self.lost {
             let source = io::Error::other(format!("an earlier segment could not be synced: {why}"));
             return Err(WriteError { segment, source });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use folding::*;
 use stdx::Directory;
-use testkit::{CrashingDirectory, SettableClock};
+use testkit::CrashingDirectory;
 use wal::record::{self, Kind};
 use wal::{Position, Reader, Writer, checkpoint, repair, segment};
 
@@ -142,11 +142,7 @@ fn a_crash_while_repairing_loses_nothing() {
 /// A later sync succeeds, and makes up for nothing.
 #[test]
 fn a_failed_sync_is_known_to_later_writers() {
-    let open = |disk: &CrashingDirectory| {
-        let (directory, clock) = (Arc::new(disk.clone()), Arc::new(SettableClock::new(0)));
-        let (options, metrics) = (wal::Options::default(), wal::Metrics::default());
-        Writer::open(directory, Path::new(WAL), options, clock, metrics).expect("opens")
-    };
+    let open = |disk: &CrashingDirectory| open(&shared(disk));
     let disk = CrashingDirectory::new(7);
     let mut writer = open(&disk);
     assert!(!writer.is_doubtful());
@@ -164,4 +160,19 @@ fn a_failed_sync_is_known_to_later_writers() {
     assert!(!writer.is_doubtful());
     drop(writer);
     assert!(!open(&disk).is_doubtful());
+}
+
+#[test]
+fn a_failed_sync_is_noted_once_there_is_room() {
+    let disk = CrashingDirectory::new(7);
+    let mut writer = open(&shared(&disk));
+    writer.log(&[b"record"]).expect("logs");
+    writer.cut().expect("begins a segment");
+    disk.set_capacity(disk.used());
+    disk.fail_after(0);
+    // The disk syncs when it likes.
+    assert!((0..1000).any(|_| writer.is_synced_before().is_err()));
+    disk.set_capacity(u64::MAX);
+    writer.log(&[b"record"]).expect_err("after a failed sync nothing is");
+    assert!(open(&shared(&disk.kill())).is_doubtful());
 }

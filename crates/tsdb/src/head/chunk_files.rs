@@ -111,6 +111,8 @@ struct State {
     unsynced: Vec<Box<dyn FileWrite>>,
     /// A sync failed, here or in an earlier process: what is in files up to this one may never be durable.
     lost: Option<u32>,
+    /// The disk had no room to note that.
+    is_unnoted: bool,
     /// The number of the newest file there ever was.
     newest: u32,
 }
@@ -284,8 +286,8 @@ impl ChunkFiles {
     /// # Errors
     /// If the disk refuses.
     pub(crate) fn close(&self) -> io::Result<()> {
-        self.finish_file(&mut lock(&self.state))?;
-        self.sync_finished()
+        let finished = self.finish_file(&mut lock(&self.state));
+        self.sync_finished().and(finished)
     }
 
     /// Bytes of all files.

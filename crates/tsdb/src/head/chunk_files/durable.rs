@@ -81,12 +81,16 @@ impl ChunkFiles {
         Ok(ends)
     }
 
-    /// Notes a sync that failed, for this process and those to come.
+    /// Notes a sync that failed, or one before for which there was no room, for this process and those to come.
     pub(super) fn note_if_lost(&self, state: &mut State, synced: io::Result<()>) -> io::Result<()> {
         if synced.is_err() {
-            state.lost = Some(state.newest);
+            (state.lost, state.is_unnoted) = (Some(state.newest), true);
+        }
+        if let Some(lost) = state.lost.filter(|_| state.is_unnoted) {
             let noted = self.directory.create(&self.note());
-            if let Err(error) = noted.and_then(|mut it| writeln!(it, "{}", state.newest)) {
+            let noted = noted.and_then(|mut it| writeln!(it, "{lost}"));
+            state.is_unnoted = noted.is_err();
+            if let Err(error) = noted {
                 tracing::error!(%error, "the next start will not know that head chunks may be lost");
             }
         }
@@ -109,7 +113,7 @@ impl ChunkFiles {
         if !self.read_only && state.lost.is_some_and(|lost| lost < first) {
             // If the note stays, it only keeps the next process from writing head checkpoints.
             let _ = self.directory.remove_file(&self.note());
-            state.lost = None;
+            (state.lost, state.is_unnoted) = (None, false);
         }
     }
 

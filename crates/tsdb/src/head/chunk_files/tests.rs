@@ -148,6 +148,23 @@ fn a_failed_sync_is_remembered() {
 }
 
 #[test]
+fn a_failed_sync_is_noted_once_there_is_room() {
+    let disk = testkit::CrashingDirectory::new(0);
+    let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+    let (files, ..) = load(&directory);
+    write(&files, 1, &xor());
+    files.sync_all().expect("syncs");
+    disk.set_capacity(disk.used());
+    disk.fail_after(1);
+    files.sync_all().expect_err("is not synced");
+    disk.set_capacity(u64::MAX);
+    files.sync_finished().expect("nothing is to be synced");
+    drop(files);
+    let directory: Arc<dyn Directory> = Arc::new(disk.kill());
+    load(&directory).0.sync_all().expect_err("not by another process either");
+}
+
+#[test]
 fn what_a_failed_write_left_is_not_read() {
     let data = xor().repeat(100);
     for fails_at in 0..4 {
