@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use block::Block;
 use model::{Labels, MatchType, Matcher};
 use proptest::prelude::*;
 use storage::{Appendable, Queryable, SelectHints};
 use support::{Contents, contents, copy, everything, open};
+use testkit::{CrashingDirectory, SettableClock};
 use tsdb::{AdminError, Db, Options};
 
 /// A range of a block, far shorter than in life.
@@ -226,6 +229,90 @@ fn reaches_late_samples_and_stays() {
     db.close().expect("closes");
     drop(db);
     assert_eq!(times(&open(dir.path(), options)), left);
+}
+
+/// No round of maintenance has so many operations.
+const NEVER: u64 = 1 << 40;
+
+/// Two rounds of maintenance in each of which an operation may fail, then some more, and a restart.
+struct Failing {
+    /// Operations of the two rounds.
+    n: [u64; 2],
+    /// Late samples are in a block, and in their log.
+    is_left: bool,
+    /// The times that are there in the end, and those that are to be.
+    times: [Vec<i64>; 2],
+}
+
+impl Failing {
+    fn at(fails_at: [u64; 2]) -> Self {
+        let disk = CrashingDirectory::new(fails_at[0]);
+        let db = Self::open(&disk);
+        let append = |t: i64| {
+            let mut appender = db.appender();
+            appender.append(&labels(0), t, 1.0).expect("takes");
+            appender.commit().is_ok()
+        };
+        let mut times: Vec<i64> = (1..8).map(|it| START + it * RANGE).collect();
+        for t in &times {
+            append(*t);
+            db.maintain();
+        }
+        // They are older than all that the head has.
+        times.insert(0, START + 2);
+        [1, 2].iter().for_each(|at| assert!(append(START + at)));
+        db.delete(START, START + 1, &[Matcher::equal("i", "0")]).expect("deletes");
+        let (mut n, mut is_left) = ([0; 2], false);
+        for round in 0..6 {
+            let t = START + (9 + 2 * round as i64) * RANGE;
+            times.extend(append(t).then_some(t));
+            let before = disk.n_operations();
+            if let Some(at) = fails_at.get(round) {
+                disk.fail_after(*at);
+            }
+            db.maintain();
+            disk.be_kind();
+            if let Some(n) = n.get_mut(round) {
+                *n = disk.n_operations() - before;
+            }
+            if round == 0 {
+                let has_late = |it: &Block| it.meta().has_hint("from-out-of-order");
+                let log = disk.files().into_iter().filter(|it| it.0.starts_with("wbl"));
+                is_left = db.blocks().iter().any(|it| has_late(it))
+                    && 0 < log.map(|it| it.1).sum::<u64>();
+            }
+        }
+        db.close().ok();
+        drop(db);
+        let mut found = everything(&Self::open(&disk.kill()));
+        let found = found.remove(&labels(0)).expect("the series is there");
+        Self { n, is_left, times: [found.into_keys().collect(), times] }
+    }
+
+    fn open(disk: &CrashingDirectory) -> Db {
+        let options = Options { out_of_order_window_ms: 20 * RANGE, ..options() };
+        let (directory, clock) = (Arc::new(disk.clone()), Arc::new(SettableClock::new(START)));
+        Db::open(options, directory, clock, &client::Registry::default()).expect("opens")
+    }
+}
+
+/// What is deleted of late samples does not come back from their log, or their chunks.
+#[test]
+fn stays_whatever_fails_in_maintenance() {
+    let mut n_left = 0;
+    for first in 0.. {
+        let once = Failing::at([first, NEVER]);
+        assert_eq!(once.times[0], once.times[1], "operation {first}");
+        for second in (0..once.n[1]).filter(|_| once.is_left) {
+            n_left += 1;
+            let Failing { times: [found, expected], .. } = Failing::at([first, second]);
+            assert_eq!(found, expected, "operations {first}, then {second}");
+        }
+        if once.n[0] <= first {
+            assert!(50 < first && 0 < n_left, "{first} operations, {n_left} that leave the log");
+            return;
+        }
+    }
 }
 
 #[test]

@@ -117,12 +117,12 @@ impl Head {
         Ok(())
     }
 
-    /// Times of the first and the last sample of a series, late ones included; `None` without any.
+    /// Times of the first and the last sample of a series, late ones included, and those that a start would find
+    /// in files once more; `None` without any.
     fn range_of(&self, page: &Page, number: u64, series: &Series) -> Option<(i64, i64)> {
-        let in_order = self.range_in_order(page, series);
-        let late = page.late.time_range(number);
-        let ((first, last), (late_first, late_last)) = (in_order.or(late)?, late.or(in_order)?);
-        Some((first.min(late_first), last.max(late_last)))
+        let late = page.late.time_range(number).into_iter().chain(self.out_of_order.given_up());
+        let all = late.chain(self.range_in_order(page, series));
+        all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
     fn range_in_order(&self, page: &Page, series: &Series) -> Option<(i64, i64)> {

@@ -10,7 +10,9 @@
 //! - [`replay`]: chunks, then log. A marker drops the samples that its chunk holds, and only those, so whatever
 //!   a crash took of the chunk files is still there.
 //! - [`read`]: late samples are sorted in between the others when a series is read.
-//! - [`compact`]: after the head was cut, late samples become blocks of their own, and `wbl` begins anew.
+//! - [`compact`]: after the head was cut, late samples become blocks of their own, and `wbl` begins anew. Files of
+//!   chunks wait for others in them to go, and a start until then finds the late samples once more: what is deleted
+//!   of them is kept so long.
 //!
 //! The lock of the log comes after that of `wal`, and no page is locked meanwhile.
 
@@ -65,6 +67,16 @@ struct Spans {
     /// Of those that are being made blocks of.
     older: Span,
     newer: Span,
+    given_up: GivenUp,
+}
+
+/// Late samples that blocks hold, and that files have still.
+struct GivenUp {
+    span: Span,
+    /// The last file of chunks that has some.
+    last_file: u32,
+    /// The log, which could not be cut, has some.
+    is_logged: bool,
 }
 
 /// Times of a first and a last sample.
@@ -83,7 +95,11 @@ impl OutOfOrder {
             window_ms: AtomicI64::new(window_ms),
             is_refusing: false,
             is_used: AtomicBool::new(false),
-            spans: Mutex::new(Spans { older: NOTHING, newer: NOTHING }),
+            spans: Mutex::new(Spans {
+                older: NOTHING,
+                newer: NOTHING,
+                given_up: GivenUp { span: NOTHING, last_file: 0, is_logged: false },
+            }),
             log: Mutex::default(),
         }
     }
@@ -116,6 +132,28 @@ impl OutOfOrder {
         let spans = lock(&self.spans);
         let both = spans.older.hull(spans.newer);
         (both.mint, both.maxt)
+    }
+
+    /// Times of the late samples that blocks hold and a start would find in files once more; `None` without any.
+    pub(super) fn given_up(&self) -> Option<(i64, i64)> {
+        let Span { mint, maxt } = lock(&self.spans).given_up.span;
+        (mint <= maxt).then_some((mint, maxt))
+    }
+
+    /// Notes that blocks hold what was there at a cut, whose chunks are in files up to `last_file`.
+    fn give_up(&self, last_file: u32, is_logged: bool) {
+        let Spans { older, given_up, .. } = &mut *lock(&self.spans);
+        given_up.span = given_up.span.hull(std::mem::replace(older, NOTHING));
+        given_up.last_file = given_up.last_file.max(last_file);
+        given_up.is_logged = is_logged;
+    }
+
+    /// Notes that files of chunks before `first` are gone.
+    pub(super) fn forget_files_before(&self, first: u32) {
+        let given_up = &mut lock(&self.spans).given_up;
+        if given_up.last_file < first && !given_up.is_logged {
+            given_up.span = NOTHING;
+        }
     }
 
     pub(super) fn is_used(&self) -> bool {

@@ -65,12 +65,14 @@ impl Head {
             self.metrics.truncations_failed.inc();
             tracing::error!(%error, "truncating head chunk files failed");
         }
+        self.out_of_order.forget_files_before(self.chunk_files.first().unwrap_or(u32::MAX));
     }
 
-    /// Deletions that end before this concern nothing in a head that is cut at `mint`: late samples may be
-    /// older.
+    /// Deletions that end before this concern nothing in a head that is cut at `mint`, nor in its files: late
+    /// samples may be older.
     fn deletions_mint(&self, mint: i64) -> i64 {
-        mint.min(self.out_of_order.time_range().0)
+        let given_up = self.out_of_order.given_up().map_or(i64::MAX, |it| it.0);
+        mint.min(self.out_of_order.time_range().0).min(given_up)
     }
 
     /// Removes series from the index.
