@@ -1,9 +1,12 @@
 //! When the head is written into a checkpoint, so that the next start has little to replay.
 
+use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 
+use wal::Position;
+
 use crate::db::Inner;
-use crate::head::Head;
+use crate::head::{Head, WAL_FOLDER};
 
 /// At a clean end a checkpoint is worth it from so many bytes of log on.
 const BYTES_AT_END: u64 = 4 << 20;
@@ -38,6 +41,19 @@ impl Inner {
             && bytes <= head.bytes_to_replay()
         {
             self.write_checkpoint(&head, &|| false);
+        }
+    }
+
+    /// Writes upstream's snapshot of a head whose log ended with `segment`, if one is wanted.
+    pub(crate) fn write_snapshot(&self, segment: Option<u32>) {
+        let head = self.generations.if_loaded().filter(|_| self.options.snapshot_at_close);
+        let (Some(head), Some(segment)) = (head, segment) else { return };
+        let path = wal::segment::path(Path::new(WAL_FOLDER), segment);
+        let offset = self.directory.size(&path);
+        match offset.and_then(|offset| head.write_snapshot(Position { segment, offset })) {
+            Ok(true) => tracing::info!(segment, "chunk snapshot written"),
+            Ok(false) => tracing::info!(segment, "no chunk snapshot is needed, or possible"),
+            Err(error) => tracing::error!(%error, "writing a chunk snapshot failed"),
         }
     }
 

@@ -108,6 +108,8 @@ impl Db {
             .map_err(block_error("remove unfinished blocks"))?;
         wal::checkpoint::remove_unfinished(directory.as_ref(), Path::new(WAL_FOLDER))
             .map_err(OpenError::io("remove unfinished checkpoints"))?;
+        wal::snapshot::remove_before(directory.as_ref(), Path::new(""), wal::Position::default())
+            .map_err(OpenError::io("remove unfinished chunk snapshots"))?;
         let lock = take_lock(&options, directory.as_ref(), &metrics)?;
         retention::repair_versions(directory.as_ref()).map_err(block_error("repair blocks"))?;
         let wal_metrics = wal::Metrics::register(registry);
@@ -286,7 +288,7 @@ impl Db {
         }
         let _maintaining = lock(&self.inner.maintaining);
         self.inner.write_last_checkpoint();
-        let closed = self.inner.head().close();
+        let closed = self.inner.head().close().map(|segment| self.inner.write_snapshot(segment));
         if lock(&self.inner.lock).take().is_some() {
             // Left behind, it would only make the next start say that this one was not clean.
             let _ = self.inner.directory.remove_file(Path::new(LOCK_FILE));

@@ -8,7 +8,7 @@
 //! - [`deletion`]: what is deleted, in memory and in the log.
 //! - [`stale`]: giving up series that have ended.
 //! - [`replay`]: the head as the files describe it; [`references`]: which were given out.
-//! - [`checkpoint`]: the head in one file, so that less has to be replayed.
+//! - [`checkpoint`]: the head in one file, so that less has to be replayed; [`chunk_snapshot`]: upstream's way.
 //! - [`truncate`]: giving up what a block holds.
 //!
 //! Locks, in the order in which they may be taken: commits; log; log of late samples; index; list of pages; a page; chunk files.
@@ -21,6 +21,7 @@ mod batch;
 mod block_source;
 mod checkpoint;
 mod chunk_files;
+mod chunk_snapshot;
 mod deletion;
 mod index;
 mod isolation;
@@ -203,16 +204,18 @@ impl Head {
         self.chunk_files.size()
     }
 
-    /// Writes what is still to be written and ends the log. Commits fail from now on.
+    /// Writes what is still to be written and ends the log. Commits fail from now on. Returns the last segment of
+    /// the log; `None` if it was closed before.
     ///
     /// # Errors
     /// If the disk refuses; everything else was done all the same.
-    pub(crate) fn close(&self) -> Result<(), String> {
+    pub(crate) fn close(&self) -> Result<Option<u32>, String> {
         let logged = self.log(&[]);
         let writer = lock(&self.log).take();
-        let Some(writer) = writer else { return Ok(()) };
+        let Some(writer) = writer else { return Ok(None) };
+        let segment = writer.segment();
         let references = read(&self.references);
-        references.note_segment(writer.segment());
+        references.note_segment(segment);
         let closed = writer.close().map_err(|error| error.to_string());
         let noted = references.close(self.last_ref.load(SeqCst));
         if let Err(error) = noted {
@@ -220,7 +223,7 @@ impl Head {
         }
         let chunks =
             self.chunk_files.close().map_err(|error| format!("close head chunk files: {error}"));
-        logged.and(closed).and(self.close_late_log()).and(chunks)
+        logged.and(closed).and(self.close_late_log()).and(chunks).map(|()| Some(segment))
     }
 
     /// Syncs files that are finished. To be called now and then.

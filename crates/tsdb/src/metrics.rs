@@ -45,6 +45,7 @@ pub(crate) struct Metrics {
     pub(crate) unknown_tombstones: Arc<Counter>,
     pub(crate) unknown_late_samples: Arc<Counter>,
     pub(crate) replay_seconds: Arc<Gauge>,
+    pub(crate) snapshot_replay_errors: Arc<Counter>,
     pub(crate) head_checkpoint: HeadCheckpointMetrics,
     pub(crate) blocks: BlockMetrics,
     pub(crate) clean_start: Arc<Gauge>,
@@ -138,6 +139,7 @@ impl Metrics {
                 "prometheus_tsdb_data_replay_duration_seconds",
                 "Time taken to replay the data on disk.",
             ),
+            snapshot_replay_errors: snapshot_replay_errors(registry),
             head_checkpoint: HeadCheckpointMetrics::register(registry),
             blocks: BlockMetrics::register(registry),
             clean_start: registry.gauge(
@@ -156,6 +158,11 @@ impl Metrics {
             )),
         }
     }
+}
+
+fn snapshot_replay_errors(registry: &Registry) -> Arc<Counter> {
+    let name = "prometheus_tsdb_snapshot_replay_error_total";
+    registry.counter(name, "Total number snapshot replays that failed.")
 }
 
 fn unknown_late_samples(registry: &Registry) -> Arc<Counter> {

@@ -36,6 +36,9 @@ pub struct Options {
     /// A head checkpoint is written when so many bytes were logged since the last one, and half as many as that
     /// has; 0 is never.
     pub head_checkpoint_bytes: u64,
+    /// Write upstream's chunk snapshot at a clean end, and start from one that fits and that no head checkpoint
+    /// stands for.
+    pub snapshot_at_close: bool,
     /// How many exemplars are held in memory; 0 keeps none.
     pub exemplars_max: usize,
     /// Keep the start times of samples. Floats need `float_xor2` for it; earlier programs cannot read
@@ -68,6 +71,7 @@ impl Default for Options {
             stale_series_threshold: 0.0,
             memory_limit_bytes: 0,
             head_checkpoint_bytes: 16 << 20,
+            snapshot_at_close: false,
             exemplars_max: 0,
             store_starts: false,
             histogram_starts: false,

@@ -316,6 +316,7 @@ const NAMES: &[&str] = &[
     "prometheus_tsdb_retention_limit_percentage",
     "prometheus_tsdb_retention_limit_seconds",
     "prometheus_tsdb_size_retentions_total",
+    "prometheus_tsdb_snapshot_replay_error_total",
     "prometheus_tsdb_storage_blocks_bytes",
     "prometheus_tsdb_symbol_table_size_bytes",
     "prometheus_tsdb_time_retentions_total",

@@ -57,6 +57,7 @@ impl Settings {
         let features = Features::new(&values.list("enable-feature"));
         let (mut database, retention_is_default) = database(values)?;
         database.log_metadata = features.has("metadata-wal-records");
+        database.snapshot_at_close = features.has("memory-snapshot-on-shutdown");
         database.store_starts = features.has("st-storage");
         database.histogram_starts = features.has("histograms-st-encoding");
         database.float_xor2 = features.has("xor2-encoding");
@@ -230,8 +231,9 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 17] = [
+const FEATURES: [&str; 18] = [
     "fast-startup",
+    "memory-snapshot-on-shutdown",
     "created-timestamp-zero-ingestion",
     "extra-scrape-metrics",
     "exemplar-storage",

@@ -1,6 +1,6 @@
 //! The chunk that a series appends to.
 
-use chunk::{ChunkData, HistogramRef, OpenChunk, OpenHistogram, OpenXor2};
+use chunk::{ChunkData, Encoding, HistogramRef, OpenChunk, OpenHistogram, OpenXor2};
 use model::{FloatHistogram, Histogram, is_stale_nan};
 use storage::{AnyValue, AppendError};
 
@@ -24,6 +24,15 @@ impl Open {
 
     pub(crate) fn histogram(it: OpenHistogram) -> Self {
         Self::Rare(Box::new(Rare::Histogram(it)))
+    }
+
+    /// Continues a finished chunk; `None` if it is malformed, or empty.
+    pub(crate) fn resume(chunk: ChunkData<'_>) -> Option<Self> {
+        Some(match chunk.encoding {
+            Encoding::Xor => Self::Float(OpenChunk::resume(chunk.data).ok()?),
+            Encoding::Xor2 => Self::xor2(OpenXor2::resume(chunk.data).ok()?),
+            _ => Self::histogram(OpenHistogram::resume(chunk).ok()?),
+        })
     }
 
     /// The time of the first sample.
@@ -159,18 +168,18 @@ pub(crate) enum StaleHistogram {
 impl StaleHistogram {
     /// What the marker `v` is in a series whose newest chunk is this; `None` for any other float, and where
     /// floats stay floats.
-    pub(crate) fn of(v: f64, encoding: chunk::Encoding) -> Option<Self> {
-        use chunk::Encoding::{FloatHistogram as Float, FloatHistogramSt, HistogramSt};
+    pub(crate) fn of(v: f64, encoding: Encoding) -> Option<Self> {
+        use Encoding::{FloatHistogram as Float, FloatHistogramSt, HistogramSt};
         let is_marker = is_stale_nan(v);
         Some(match encoding {
             _ if !is_marker => return None,
-            chunk::Encoding::Histogram | HistogramSt => {
+            Encoding::Histogram | HistogramSt => {
                 Self::Whole(Histogram { sum: v, ..Histogram::default() })
             }
             Float | FloatHistogramSt => {
                 Self::Float(FloatHistogram { sum: v, ..FloatHistogram::default() })
             }
-            chunk::Encoding::Xor | chunk::Encoding::Xor2 => return None,
+            Encoding::Xor | Encoding::Xor2 => return None,
         })
     }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use stdx::Directory;
 use wal::record::{self, Kind};
-use wal::{Reader, checkpoint, segment};
+use wal::{Position, Reader, checkpoint, segment};
 
 use super::WAL_FOLDER;
 use super::series::PAGE_REFS;
@@ -124,6 +124,18 @@ impl References {
             taken = taken.max(greatest_of(&mut reader)?);
         }
         (taken < TAKEN_MAX).then_some(taken)
+    }
+
+    /// Finds a reference that none in the log before `at` is above, by the log. `None` if a record there is bad.
+    pub(crate) fn taken_before(directory: &Arc<dyn Directory>, at: Position) -> Option<u64> {
+        let folder = Path::new(WAL_FOLDER);
+        let mut taken = 0;
+        if let Some(found) = checkpoint::last(directory.as_ref(), folder).ok()? {
+            taken = greatest_of(&mut checkpoint::open(Arc::clone(directory), &found).ok()?)?;
+        }
+        let first = *segment::list(directory.as_ref(), folder).ok()?.first()?;
+        let mut reader = Reader::new(Arc::clone(directory), folder, first..=at.segment);
+        Some(taken.max(greatest_of(&mut reader)?))
     }
 
     /// True if the file says that `segments`, all there are, were written by us, and by nobody in between.

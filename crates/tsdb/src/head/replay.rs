@@ -28,8 +28,9 @@ use wal::{Position, Reader, checkpoint, segment};
 
 use super::appender::OpenAppenders;
 use super::batch::Other;
-use super::checkpoint::{Doubt, Found, Loaded, Start as CheckpointStart};
+use super::checkpoint::{Doubt, Found, Loaded};
 use super::chunk_files::{ChunkFiles, Entry};
+use super::chunk_snapshot::{FromSnapshot, load_snapshot, remove_snapshots};
 use super::deletion::Deletions;
 use super::index::{Index, Key};
 use super::isolation::Isolation;
@@ -44,7 +45,7 @@ use crate::sync::{lock, write};
 use crate::{OpenError, Options};
 use behind::open_log;
 pub(crate) use behind::{Live, load_behind};
-pub(in crate::head) use chunks::NewChunks;
+pub(in crate::head) use chunks::{NewChunks, attach_newer};
 use damage::Bad;
 pub(crate) use damage::{read_records, repair};
 use extras::Extras;
@@ -208,9 +209,10 @@ fn load_chunks(setup: &Setup) -> Result<Loaded, OpenError> {
 struct Replay<'a> {
     head: Arc<Head>,
     loading: &'a Loading,
-    /// The segment that replay begins with, if a head checkpoint stands for those before it, and the bytes
-    /// of that.
-    from: Option<(u32, u64)>,
+    /// Where replay of the log begins, if a head checkpoint or a snapshot stands for what is before.
+    from: Option<Position>,
+    /// Bytes of the head checkpoint; 0 without one.
+    checkpoint_bytes: u64,
     /// Chunks of `chunks_head`, by series and then in file order; those behind the head checkpoint.
     mapped: Vec<Entry>,
     late: LateReplay,
@@ -224,14 +226,20 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Loads the head checkpoint, if there is one, or else mapped chunks into a head that has no series yet.
+    /// Loads the head checkpoint, if there is one, or else a snapshot, or else mapped chunks into a head that has
+    /// no series yet.
     fn start(
         setup: &Setup,
         loading: &'a Loading,
         replayed: &'a mut Replayed,
     ) -> Result<Self, OpenError> {
-        match load_checkpoint(setup)? {
-            Some(loaded) => Self::behind(setup, loaded, loading, replayed),
+        if let Some(loaded) = load_checkpoint(setup)? {
+            return Self::behind(setup, loaded, loading, replayed);
+        }
+        match load_snapshot(setup)? {
+            Some(FromSnapshot { loaded, at, last_ref }) => {
+                Self::of(setup, loaded, Some((at, last_ref)), loading, replayed)
+            }
             None => Self::of(setup, load_chunks(setup)?, None, loading, replayed),
         }
     }
@@ -243,14 +251,16 @@ impl<'a> Replay<'a> {
         loading: &'a Loading,
         replayed: &'a mut Replayed,
     ) -> Result<Self, OpenError> {
-        let from = setup.checkpoint.as_ref().map(|it| it.start);
+        let start = setup.checkpoint.as_ref().map(|it| it.start);
+        let from = start.map(|it| (Position { segment: it.segment, offset: 0 }, it.last_ref));
         Self::of(setup, loaded, from, loading, replayed)
     }
 
+    /// `from`: where the log goes on, and the greatest reference before it.
     fn of(
         setup: &Setup,
         loaded: Loaded,
-        from: Option<CheckpointStart>,
+        from: Option<(Position, u64)>,
         loading: &'a Loading,
         replayed: &'a mut Replayed,
     ) -> Result<Self, OpenError> {
@@ -264,11 +274,12 @@ impl<'a> Replay<'a> {
         let mut replay = Self {
             head,
             loading,
-            from: from.map(|it| (it.segment, n_bytes)),
+            from: from.map(|it| it.0),
+            checkpoint_bytes: n_bytes,
             mapped,
             late,
             aliases,
-            last_ref: from.map_or(last_ref, |it| last_ref.max(it.last_ref)),
+            last_ref: from.map_or(last_ref, |it| last_ref.max(it.1)),
             min_valid: setup.min_valid,
             workers,
             extras: Extras::default(),
@@ -281,15 +292,15 @@ impl<'a> Replay<'a> {
         Ok(replay)
     }
 
-    /// Replays the newest checkpoint of the log and the segments behind it, or those that the head checkpoint
-    /// does not stand for. Segments from `live` on are left out.
+    /// Replays the newest checkpoint of the log and the segments behind it, or what nothing stands for. Segments from `live` on are left out.
     fn files(&mut self, live: Option<u32>, read_only: bool) -> Result<(), OpenError> {
         let folder = Path::new(WAL_FOLDER);
         let directory = Arc::clone(&self.head.directory);
-        let first = match self.from {
-            Some((segment, _)) => segment,
-            None => self.folded()?,
+        let mut from = match self.from {
+            Some(from) => from,
+            None => Position { segment: self.folded()?, offset: 0 },
         };
+        let first = from.segment;
         let numbers = segment::list(directory.as_ref(), folder)
             .map_err(OpenError::io("list WAL segments"))?;
         let old = numbers.iter().copied().take_while(|n| live.is_none_or(|live| *n < live));
@@ -306,11 +317,14 @@ impl<'a> Replay<'a> {
                 reason,
             });
         }
-        let mut from = Position { segment: first, offset: 0 };
         loop {
             let mut reader = Reader::from(Arc::clone(&directory), folder, from, last);
             let Some(bad) = self.records(&mut reader)? else { return Ok(()) };
             drop(reader);
+            if !read_only {
+                // Of what they say where the log goes on, nothing may be left.
+                remove_snapshots(directory.as_ref())?;
+            }
             from = repair(directory.as_ref(), folder, &bad, read_only, self.replayed)?;
         }
     }
@@ -321,11 +335,11 @@ impl<'a> Replay<'a> {
             let path = segment::path(Path::new(WAL_FOLDER), *n);
             self.head.directory.size(&path).unwrap_or(0)
         };
-        let behind = match self.from {
-            Some(_) => segments.iter().filter(|n| first <= **n).map(size).sum(),
-            None => self.head.wal_bytes(),
+        let behind = match self.checkpoint_bytes {
+            0 => self.head.wal_bytes(),
+            _ => segments.iter().filter(|n| first <= **n).map(size).sum(),
         };
-        self.head.note_loaded(self.from.map_or(0, |it| it.1), behind);
+        self.head.note_loaded(self.checkpoint_bytes, behind);
     }
 
     /// Replays the newest checkpoint of the log; returns the number of the first segment behind it.

@@ -125,6 +125,17 @@ impl Page {
         self.n_open += 1;
     }
 
+    /// Gives a series without an open chunk one, which ends with its next sample.
+    pub(crate) fn set_open(&mut self, series: u64, open: Open) {
+        self.widen(open.last_t());
+        self.count_opened();
+        self.count_buckets(None, open.n_buckets());
+        if let Some(it) = self.get_mut(series) {
+            it.next_at = open.last_t().saturating_add(1);
+            it.open = Some(open);
+        }
+    }
+
     /// Gives an open chunk up, which is finished, with none in its place.
     pub(crate) fn close_open(&mut self, series: u64) {
         let closed = self.get_mut(series).and_then(|it| it.open.take());

@@ -131,6 +131,13 @@ impl Server {
         body["data"]["result"].as_array().expect("is a matrix").clone()
     }
 
+    /// Ends it in good order.
+    pub(crate) fn stop(mut self) {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().expect("signals");
+        self.child.wait().expect("ends");
+    }
+
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("is there");
         self.child.wait().expect("ends");

@@ -1,6 +1,7 @@
 //! Reading a checkpoint into a head.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use block::Interval;
@@ -40,6 +41,12 @@ impl From<SectionError> for Doubt {
             SectionError::Io(why) => why.to_string(),
             SectionError::Corrupt(why) => why.to_owned(),
         })
+    }
+}
+
+impl From<io::Error> for Doubt {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
     }
 }
 

@@ -43,6 +43,11 @@ impl LateReplay {
         it.is_out_of_order
     }
 
+    /// True if all chunks are with their series.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
     fn saw(&mut self, series: u64) {
         if series < 1 << 40 {
             self.last_ref = self.last_ref.max(series);

@@ -95,7 +95,7 @@ impl Replay<'_> {
 
 /// Gives a chunk to a series that may have it already, or the beginning of it as its open chunk. One that does
 /// not fit is left out: its samples are in the open chunk, or in the log. False if it is not taken.
-fn attach_newer(page: &mut Page, it: &Entry) -> bool {
+pub(in crate::head) fn attach_newer(page: &mut Page, it: &Entry) -> bool {
     let Some(record) = page.get(it.series) else { return false };
     let is_newer = page.finished(record).next().is_none_or(|last| last.maxt < it.mint);
     let fits = record.open.as_ref().is_none_or(|open| {

@@ -2,11 +2,11 @@
 //!
 //! Everything is in the order of references, so that vectors are filled once, and at their final size.
 
-use chunk::{ChunkData, Encoding, OpenChunk, OpenHistogram, OpenXor2};
+use chunk::{ChunkData, Encoding, OpenChunk};
 use stdx::varint::{put_i64, put_u64, take_i64, take_u64};
 
 use super::super::chunk_files::ChunkAt;
-use super::super::open::{Open, Rare};
+use super::super::open::Open;
 use super::super::out_of_order::LateChunk;
 use super::super::pairs::PairOrder;
 use super::{Link, NO_SLOT, NONE, PAGE_REFS, Page, Series, join, page_of, split, within};
@@ -201,18 +201,10 @@ fn restore_open(rest: &mut &[u8]) -> Option<(i64, Option<Open>)> {
         other => {
             let encoding = Encoding::from_byte(other)?;
             let len = usize::try_from(take_u64(rest)?).ok()?;
-            resume(ChunkData { encoding, data: rest.split_off(..len)? })?
+            Open::resume(ChunkData { encoding, data: rest.split_off(..len)? })?
         }
     };
     Some((take_i64(rest)?, Some(open)))
-}
-
-fn resume(chunk: ChunkData<'_>) -> Option<Open> {
-    Some(match chunk.encoding {
-        Encoding::Xor => Open::Float(OpenChunk::resume(chunk.data).ok()?),
-        Encoding::Xor2 => Open::Rare(Box::new(Rare::Xor2(OpenXor2::resume(chunk.data).ok()?))),
-        _ => Open::Rare(Box::new(Rare::Histogram(OpenHistogram::resume(chunk).ok()?))),
-    })
 }
 
 fn store_place(at: ChunkAt, out: &mut Vec<u8>) {
