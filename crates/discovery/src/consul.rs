@@ -56,6 +56,8 @@ struct Wanted {
     health_filter: String,
     tag_separator: String,
     interval: Duration,
+    /// The pause after a failure.
+    retry: Duration,
 }
 
 struct ConsulDiscoverer {
@@ -78,6 +80,10 @@ enum Report {
 }
 
 pub(crate) fn build(setup: &Setup<'_>) -> Result<Box<dyn Discoverer>, Failure> {
+    Ok(Box::new(discoverer(setup)?))
+}
+
+fn discoverer(setup: &Setup<'_>) -> Result<ConsulDiscoverer, Failure> {
     let section = setup.section;
     let wanted = Wanted {
         services: section.texts("services").to_vec(),
@@ -86,8 +92,9 @@ pub(crate) fn build(setup: &Setup<'_>) -> Result<Box<dyn Discoverer>, Failure> {
         health_filter: section.text("health_filter").to_owned(),
         tag_separator: section.text("tag_separator").to_owned(),
         interval: setup.duration("refresh_interval").max(INTERVAL_MIN),
+        retry: RETRY,
     };
-    Ok(Box::new(ConsulDiscoverer { agent: Agent::new(setup)?, wanted }))
+    Ok(ConsulDiscoverer { agent: Agent::new(setup)?, wanted })
 }
 
 impl Wanted {
@@ -106,29 +113,31 @@ impl Discoverer for ConsulDiscoverer {
     fn run(
         self: Box<Self>,
         updates: Updates,
-        mut stop: Stop,
+        stop: Stop,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async move {
-            tokio::select! {
-                () = stop.stopped() => (),
-                () = self.discover(updates) => (),
-            }
-        })
+        Box::pin(self.discover(updates, stop))
     }
 }
 
 impl ConsulDiscoverer {
-    async fn discover(self, updates: Updates) {
-        let datacenter = self.datacenter(&updates).await;
+    async fn discover(self, updates: Updates, mut stop: Stop) {
+        let datacenter = tokio::select! {
+            () = stop.stopped() => return,
+            datacenter = self.datacenter(&updates) => datacenter,
+        };
         let (reports, mut received) = mpsc::channel(REPORTS_MAX);
         let task = Task { agent: self.agent, wanted: self.wanted, datacenter, reports };
         let mut watches = Watches::new(Arc::new(task));
-        while let Some(report) = received.recv().await {
-            let groups = watches.take(report);
-            if let Some(groups) = groups {
+        loop {
+            let report = tokio::select! {
+                () = stop.stopped() => break,
+                Some(report) = received.recv() => report,
+            };
+            if let Some(groups) = watches.take(report) {
                 updates.send(groups).await;
             }
         }
+        watches.tasks.shutdown().await;
     }
 
     /// Asks the agent for its datacenter, until it tells.
@@ -150,7 +159,7 @@ impl ConsulDiscoverer {
                 updates.send(Vec::new()).await;
             }
             is_first = false;
-            sleep(RETRY).await;
+            sleep(self.wanted.retry).await;
         }
     }
 }
@@ -318,7 +327,7 @@ impl Task {
                     if is_first {
                         self.report(report(None)).await;
                     }
-                    sleep(RETRY).await;
+                    sleep(self.wanted.retry).await;
                 }
             }
             is_first = false;
@@ -340,3 +349,6 @@ fn is_news(before: u64, now: u64) -> bool {
 fn next_index(before: u64, now: u64) -> u64 {
     if now < before { 0 } else { now }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ use tracing::error;
 use self::access::Access;
 use self::api::Api;
 use self::cluster::{Cluster, Effect};
-use self::informer::{Change, Event, Informer};
+use self::informer::{Change, Event, Informer, LIMITS};
 pub(crate) use self::metrics::KubernetesMetrics;
 use self::resource::Resource;
 use crate::discoverer::{Discoverer, Failure, Stop, Updates};
@@ -82,6 +82,8 @@ pub(crate) fn build(setup: &Setup<'_>) -> Result<Box<dyn Discoverer>, Failure> {
     if setup.section.section("namespaces").is_some_and(|it| it.flag("own_namespace")) {
         wanted.namespaces.push(access::own_namespace()?.into());
     }
+    wanted.namespaces.sort_unstable();
+    wanted.namespaces.dedup();
     let (user_agent, job, metrics) = (&setup.options.user_agent, setup.job, setup.metrics);
     let api = Api::new(&access.server, access.http, user_agent, job, metrics)?;
     Ok(Box::new(KubernetesDiscoverer { wanted, api: Arc::new(api) }))
@@ -142,6 +144,15 @@ impl Wanted {
         all
     }
 
+    /// Whether an object's metadata is all that is read of it.
+    fn is_bare(&self, resource: Resource) -> bool {
+        match resource {
+            Resource::Namespace | Resource::ReplicaSet | Resource::Job => true,
+            Resource::Node => self.role != Resource::Node,
+            _ => false,
+        }
+    }
+
     fn informers(&self, api: &Arc<Api>, events: &mpsc::Sender<Event>) -> Vec<Informer> {
         let mut informers = Vec::new();
         for resource in self.resources() {
@@ -151,9 +162,11 @@ impl Wanted {
                 api: Arc::clone(api),
                 resource,
                 namespace: namespace.cloned(),
+                is_bare: self.is_bare(resource),
                 label_selector: selected(|it| &it.label).unwrap_or_default(),
                 field_selector: selected(|it| &it.field).unwrap_or_default(),
                 events: events.clone(),
+                limits: LIMITS,
             };
             if resource.is_namespaced() && !self.namespaces.is_empty() {
                 informers.extend(self.namespaces.iter().map(|it| one(Some(it))));
@@ -168,7 +181,6 @@ impl Wanted {
 impl KubernetesDiscoverer {
     async fn discover(self, updates: Updates, mut stop: Stop) {
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-        // Dropped at the end, which ends them.
         let mut tasks = JoinSet::new();
         let informers = self.wanted.informers(&self.api, &sender);
         let mut unlisted: Vec<_> =
@@ -207,6 +219,7 @@ impl KubernetesDiscoverer {
                 updates.send(groups).await;
             }
         }
+        tasks.shutdown().await;
     }
 
     fn take(&self, cluster: &mut Cluster, event: Event) {

@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::stub::{Asked, Peer, serve};
+
+/// How long a test waits.
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// The stub. All its copies are one.
 #[derive(Clone)]
@@ -114,6 +118,18 @@ impl Kubernetes {
         self.shared.state().answers.push_back(raw.to_owned());
     }
 
+    /// Waits until it was asked so often for a path, with a name in the query.
+    ///
+    /// # Panics
+    /// If it is not within 20 s.
+    pub fn wait_asked(&self, path: &str, name: &str, n: usize) {
+        let is_it = |it: &&Asked| it.path == path && it.query.iter().any(|it| it.0 == name);
+        let lacks = |it: &mut State| it.asked.iter().filter(is_it).count() < n;
+        let waited = self.shared.changed.wait_timeout_while(self.shared.state(), WAIT_MAX, lacks);
+        let timed_out = waited.unwrap_or_else(PoisonError::into_inner).1.timed_out();
+        assert!(!timed_out, "waited for {n} × {name} of {path}");
+    }
+
     /// What it was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.state().asked.clone()
@@ -128,6 +144,7 @@ impl Shared {
     fn answer(&self, asked: &Asked, peer: &mut Peer) -> Option<bool> {
         let mut state = self.state();
         state.asked.push(asked.clone());
+        self.changed.notify_all();
         if let Some(raw) = state.answers.pop_front() {
             drop(state);
             peer.raw(&raw);

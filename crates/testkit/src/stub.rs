@@ -1,6 +1,6 @@
 //! Stub servers: HTTP/1.1 on loopback, from threads that live as long as the test.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -48,6 +48,11 @@ impl Peer {
     /// Ends an answer that came in pieces.
     pub fn end(&mut self) -> bool {
         self.raw("0\r\n\r\n")
+    }
+
+    /// Waits until the peer is gone, or says more.
+    pub fn wait_closed(&mut self) {
+        _ = self.0.read(&mut [0]);
     }
 
     /// Sends bytes as they are.

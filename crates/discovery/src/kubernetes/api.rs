@@ -10,7 +10,6 @@ use httpclient::{Client, Connection, Request, Response};
 use serde::Deserialize;
 
 use super::metrics::KubernetesMetrics;
-use super::resource::Resource;
 use crate::discoverer::Failure;
 use crate::metrics::Metrics;
 use crate::query::query;
@@ -102,13 +101,13 @@ impl Api {
     pub(crate) async fn ask<'a, 'q>(
         &self,
         connection: &'a mut Connection,
-        resource: Resource,
+        is_bare: bool,
         path: &str,
         pairs: impl Iterator<Item = (&'q str, &'q str)>,
         timeout: Duration,
     ) -> Result<Response<'a>, Problem> {
         let query = query(pairs);
-        let accept = match (resource.is_bare(), query.contains("watch=")) {
+        let accept = match (is_bare, query.contains("watch=")) {
             (false, _) => "application/json",
             (true, false) => BARE_LIST,
             (true, true) => BARE_WATCH,

@@ -29,21 +29,30 @@ use crate::backoff::{Backoff, random_between};
 /// Objects asked for at once.
 const PAGE_OBJECTS: &str = "500";
 
-/// The longest page that is read.
-const PAGE_BYTES_MAX: usize = 256 << 20;
+/// What an informer puts up with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The longest page that is read.
+    page_bytes: usize,
+    /// The longest list that is read.
+    list_bytes: u64,
+    /// The longest line of a watch that is read; the API stores no object beyond some 2 MiB.
+    line_bytes: usize,
+    /// How long one page may take.
+    page_time: Duration,
+    /// After so long without a word a watch is begun anew: its connection may have died unnoticed. Servers send
+    /// bookmarks about once a minute.
+    silence: Duration,
+}
 
-/// The longest list that is read.
-const LIST_BYTES_MAX: usize = 4 << 30;
-
-/// The longest line of a watch that is read; the API stores no object beyond some 2 MiB.
-const LINE_BYTES_MAX: usize = 16 << 20;
-
-/// How long one page may take.
-const PAGE_TIME_MAX: Duration = Duration::from_secs(60);
-
-/// After so long without a word a watch is begun anew: its connection may have died unnoticed. Servers send
-/// bookmarks about once a minute.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// The limits of all informers.
+pub(crate) const LIMITS: Limits = Limits {
+    page_bytes: 256 << 20,
+    list_bytes: 4 << 30,
+    line_bytes: 16 << 20,
+    page_time: Duration::from_secs(60),
+    silence: Duration::from_secs(120),
+};
 
 /// How long the server is asked to let a watch last: any time between these.
 const WATCH_TIME: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(600)];
@@ -80,10 +89,13 @@ pub(crate) struct Informer {
     pub(crate) resource: Resource,
     /// The namespace to look at; `None`: all.
     pub(crate) namespace: Option<Arc<str>>,
+    /// Asks for metadata only: nothing else is read of the objects.
+    pub(crate) is_bare: bool,
     /// Which objects, in the API's words: by labels, by fields.
     pub(crate) label_selector: String,
     pub(crate) field_selector: String,
     pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) limits: Limits,
 }
 
 impl Informer {
@@ -133,14 +145,14 @@ impl Informer {
 
     /// Lists all objects. Returns the version of the list.
     async fn list(&self, connection: &mut Connection) -> Result<String, Problem> {
-        let (mut objects, mut n_bytes, mut next) = (Vec::new(), 0, String::new());
+        let (mut objects, mut n_bytes, mut next) = (Vec::new(), 0_u64, String::new());
         loop {
             let pairs = [("limit", PAGE_OBJECTS), ("continue", next.as_str())];
-            let mut response = self.ask(connection, &pairs, PAGE_TIME_MAX).await?;
+            let mut response = self.ask(connection, &pairs, self.limits.page_time).await?;
             let mut text = Vec::new();
-            response.read_into(&mut text, PAGE_BYTES_MAX).await?;
-            n_bytes += text.len();
-            if LIST_BYTES_MAX < n_bytes {
+            response.read_into(&mut text, self.limits.page_bytes).await?;
+            n_bytes += text.len() as u64;
+            if self.limits.list_bytes < n_bytes {
                 return Err(Problem::Garbage("the list is too long".into()));
             }
             let page = self.parse(text).await?;
@@ -174,10 +186,10 @@ impl Informer {
             ("timeoutSeconds", time.as_str()),
             ("resourceVersion", version.as_str()),
         ];
-        let mut response = self.ask(connection, &pairs, SILENCE_MAX).await?;
-        let mut lines = Lines::new(LINE_BYTES_MAX);
+        let mut response = self.ask(connection, &pairs, self.limits.silence).await?;
+        let mut lines = Lines::new(self.limits.line_bytes);
         loop {
-            match response.chunk(SILENCE_MAX).await {
+            match response.chunk(self.limits.silence).await {
                 Ok(Some(piece)) => lines.push(&piece),
                 Ok(None) | Err(httpclient::Error::Timeout(_)) => return Ok(()),
                 Err(problem) => return Err(problem.into()),
@@ -219,7 +231,7 @@ impl Informer {
         ];
         let pairs = pairs.iter().copied().chain(selectors).filter(|it| !it.1.is_empty());
         let path = self.resource.path(self.namespace.as_deref());
-        self.api.ask(connection, self.resource, &path, pairs, timeout).await
+        self.api.ask(connection, self.is_bare, &path, pairs, timeout).await
     }
 
     async fn send(&self, change: Change) {
@@ -231,6 +243,9 @@ impl Informer {
 
 impl From<TooLong> for Problem {
     fn from(_: TooLong) -> Self {
-        Problem::Garbage(format!("a watch event is longer than {LINE_BYTES_MAX} bytes"))
+        Problem::Garbage("a watch event is too long".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,11 +59,6 @@ impl Resource {
         }
     }
 
-    /// Whether an object's metadata is all that is read of it.
-    pub(crate) fn is_bare(self) -> bool {
-        matches!(self, Resource::Namespace | Resource::ReplicaSet | Resource::Job)
-    }
-
     /// Reads one page of a list.
     pub(crate) fn parse_list(self, text: &[u8]) -> serde_json::Result<Page> {
         match self {
