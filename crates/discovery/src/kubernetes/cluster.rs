@@ -206,3 +206,6 @@ impl<'a> Lookup<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
