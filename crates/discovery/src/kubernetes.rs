@@ -6,6 +6,9 @@
 //!
 //! Informers list and watch through the API; of each object only what becomes labels is kept. Once all have listed, the
 //! groups of all objects are reported, later those that changed. While the API does not answer, all stays as it was.
+//!
+//! A pod of 5.7 KB in JSON, with three targets, costs 6.5 KB of memory, its groups with the manager and the scraper included
+//! (20,000 pods: 131 MB).
 
 mod access;
 mod api;
