@@ -1,9 +1,8 @@
 //! For tests: a server on loopback that answers what it was told to.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use testkit::stub;
 
 /// How requests are answered.
 #[derive(Clone)]
@@ -16,35 +15,51 @@ pub(crate) enum Reply {
     Silence,
 }
 
-/// A server; it ends with the runtime of its test.
+/// A server; it lives as long as its test.
 pub(crate) struct Stub {
     pub(crate) url: String,
-    reply: Arc<Mutex<Reply>>,
-    heads: Arc<Mutex<Vec<String>>>,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    reply: Reply,
+    last_head: String,
 }
 
 impl Stub {
-    pub(crate) async fn start(reply: Reply) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let (reply, heads) = (Arc::new(Mutex::new(reply)), Arc::default());
-        let shared = (Arc::clone(&reply), Arc::clone(&heads));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, Arc::clone(&shared.0), Arc::clone(&shared.1)));
+    pub(crate) fn start(reply: Reply) -> Self {
+        let state = Arc::new(Mutex::new(State { reply, last_head: String::new() }));
+        let shared = Arc::clone(&state);
+        let port = stub::serve(move |asked, peer| {
+            let reply = {
+                let mut state = lock(&shared);
+                state.last_head.clone_from(&asked.head);
+                state.reply.clone()
+            };
+            match reply {
+                Reply::Whole(bytes) => peer.raw(&bytes),
+                Reply::Endless(bytes) => {
+                    let spaces = " ".repeat(1 << 16);
+                    let mut goes_on = peer.raw(&bytes);
+                    while goes_on {
+                        goes_on = peer.raw(&spaces);
+                    }
+                    false
+                }
+                Reply::Silence => true,
             }
         });
-        Self { url, reply, heads }
+        Self { url: format!("http://127.0.0.1:{port}"), state }
     }
 
     /// Answers so from now on.
     pub(crate) fn answer(&self, reply: Reply) {
-        *lock(&self.reply) = reply;
+        lock(&self.state).reply = reply;
     }
 
     /// The head of the last request.
     pub(crate) fn last_head(&self) -> String {
-        lock(&self.heads).last().cloned().unwrap_or_default()
+        lock(&self.state).last_head.clone()
     }
 }
 
@@ -56,32 +71,6 @@ pub(crate) fn reply(status: &str, kind: &str, body: &str) -> Reply {
     ))
 }
 
-async fn converse(mut stream: TcpStream, reply: Arc<Mutex<Reply>>, heads: Arc<Mutex<Vec<String>>>) {
-    let mut head = String::new();
-    while let Ok(byte) = stream.read_u8().await {
-        head.push(char::from(byte));
-        if !head.ends_with("\r\n\r\n") {
-            continue;
-        }
-        lock(&heads).push(std::mem::take(&mut head));
-        let reply = lock(&reply).clone();
-        let sent = match reply {
-            Reply::Whole(bytes) => stream.write_all(bytes.as_bytes()).await,
-            Reply::Endless(bytes) => {
-                let mut sent = stream.write_all(bytes.as_bytes()).await;
-                while sent.is_ok() {
-                    sent = stream.write_all(&[b' '; 1 << 16]).await;
-                }
-                sent
-            }
-            Reply::Silence => Ok(()),
-        };
-        if sent.is_err() {
-            return;
-        }
-    }
-}
-
-fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock(it: &Mutex<State>) -> MutexGuard<'_, State> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
 }

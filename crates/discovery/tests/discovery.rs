@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::Registry;
-use discovery::{FileOptions, Manager, Mechanism, Metrics, Options, TargetSets};
+use discovery::{FileOptions, Manager, Mechanism, Metrics, Options, Service, TargetSets};
 use model::{Labels, TargetGroup};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -101,6 +101,42 @@ async fn publishes_static_groups() {
         "{page}"
     );
     assert!(!page.contains(r#"config="none""#), "{page}");
+    it.manager.shutdown().await;
+}
+
+/// An entry that asks somebody, written as in `prometheus.yml`.
+fn service(entry: &str) -> Mechanism {
+    let text = format!("scrape_configs: [{{job_name: j, {entry}}}]");
+    let config = config::Config::load(text.as_bytes(), &config::Options::default());
+    let others = &config.expect("a good configuration").scrape_configs[0].discovery.others;
+    let (key, sections) = others.first_key_value().expect("there is an entry");
+    let http = httpclient::Options::default();
+    Mechanism::Service(Box::new(Service { key, section: sections[0].clone(), http }))
+}
+
+/// What cannot be started is told and counted, who does not answer is not waited for, and nothing is told of jobs
+/// that are gone.
+#[tokio::test]
+async fn goes_on_without_those_that_fail() {
+    let mut it = Fixture::start();
+    let port = testkit::free_port();
+    let dead = service(&format!("http_sd_configs: [{{url: 'http://127.0.0.1:{port}'}}]"));
+    let absent = service("eureka_sd_configs: [{server: 'http://127.0.0.1'}]");
+    let jobs = [("a", vec![dead, fixed("a:1")]), ("b", vec![absent, fixed("b:1")])];
+    let jobs = jobs.map(|(job, mechanisms)| (job.to_owned(), mechanisms));
+    let failed = it.manager.apply(BTreeMap::from(jobs)).await;
+    assert_eq!(failed, ["eureka_sd_configs is not supported yet"]);
+    it.expect("a: a:1; b: b:1").await;
+    let page = client::text_page(&it.registry);
+    let of_a = r#"prometheus_sd_refresh_failures_total{mechanism="http",config="a"} 1"#;
+    assert!(page.contains(of_a), "{page}");
+    assert!(page.contains(r#"prometheus_sd_failed_configs{name="scrape"} 1"#), "{page}");
+
+    it.apply(&[("b", &[fixed("b:2")])]).await;
+    it.expect("b: b:2").await;
+    let page = client::text_page(&it.registry);
+    assert!(!page.contains(r#"config="a""#), "{page}");
+    assert!(page.contains(r#"prometheus_sd_failed_configs{name="scrape"} 0"#), "{page}");
     it.manager.shutdown().await;
 }
 

@@ -86,7 +86,7 @@ fn bounds_labels() {
 }
 
 async fn check(answer: Reply, expected: &str) {
-    let stub = Stub::start(answer).await;
+    let stub = Stub::start(answer);
     let client = Client::new(httpclient::Options::default()).expect("a client");
     let request = |path: &str| Request::get(format!("{}{path}", stub.url), Duration::from_secs(20));
     let mut lookup = DockerLookup {

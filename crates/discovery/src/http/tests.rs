@@ -15,8 +15,8 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn start(reply: Reply, interval: Duration) -> Self {
-        let (stub, registry) = (Stub::start(reply).await, Registry::default());
+    fn start(reply: Reply, interval: Duration) -> Self {
+        let (stub, registry) = (Stub::start(reply), Registry::default());
         let url = format!("{}/targets?a=b", stub.url);
         let request = Request {
             headers: headers(interval, "Pyrrha/1").expect("good headers"),
@@ -49,7 +49,7 @@ fn json(body: &str) -> Reply {
 }
 
 async fn check(reply: Reply, expected: &str) {
-    let mut it = Fixture::start(reply, INTERVAL).await;
+    let mut it = Fixture::start(reply, INTERVAL);
     assert_eq!(it.look_up().await, expected);
     let page = client::text_page(&it.registry);
     assert!(page.contains("prometheus_sd_http_failures_total 1\n"), "{page}");
@@ -58,7 +58,7 @@ async fn check(reply: Reply, expected: &str) {
 #[tokio::test]
 async fn follows_a_list() {
     let two = r#"[{"targets":["a:1","a:2"],"labels":{"x":"1"}},{"targets":["b:1"]}]"#;
-    let mut it = Fixture::start(json(two), Duration::from_millis(1500)).await;
+    let mut it = Fixture::start(json(two), Duration::from_millis(1500));
     let first = r#"URL/targets?a=b:0 {__meta_url="URL/targets?a=b", x="1"} a:1,a:2"#;
     let second = r#"URL/targets?a=b:1 {__meta_url="URL/targets?a=b"} b:1"#;
     assert_eq!(it.look_up().await, format!("{first}; {second}"));
@@ -98,7 +98,7 @@ async fn says_why_there_is_no_list() {
     check(json("[null]"), "nil target group item found").await;
     check(json(r#"[{"targets":["a:1"]"#), "unexpected end of JSON input").await;
     let cut = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n[]";
-    let mut it = Fixture::start(Reply::Whole(cut.into()), Duration::from_millis(300)).await;
+    let mut it = Fixture::start(Reply::Whole(cut.into()), Duration::from_millis(300));
     assert_eq!(it.look_up().await, "context deadline exceeded");
 }
 
@@ -106,7 +106,7 @@ async fn says_why_there_is_no_list() {
 async fn bounds_what_it_reads_and_waits_for() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[";
     check(Reply::Endless(head.into()), "body size limit exceeded").await;
-    let mut it = Fixture::start(Reply::Silence, Duration::from_millis(300)).await;
+    let mut it = Fixture::start(Reply::Silence, Duration::from_millis(300));
     let expected = r#"Get "URL/targets?a=b": context deadline exceeded"#;
     assert_eq!(it.look_up().await, expected);
     // The next look is on a fresh connection.
