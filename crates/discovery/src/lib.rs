@@ -60,6 +60,7 @@ mod consul;
 mod discoverer;
 mod dns;
 mod docker;
+mod dockerswarm;
 mod ec2;
 mod file;
 mod http;

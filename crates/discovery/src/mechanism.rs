@@ -12,7 +12,7 @@ use crate::file::{FileDiscoverer, FileOptions};
 use crate::manager::Options;
 use crate::metrics::Metrics;
 use crate::refresh::{Lookup, Refresher};
-use crate::{consul, dns, docker, ec2, http, kubernetes};
+use crate::{consul, dns, docker, dockerswarm, ec2, http, kubernetes};
 
 /// One way to find targets, with its options. Equal ones find the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +40,12 @@ pub struct Service {
 type Build = fn(&Setup<'_>) -> Result<Box<dyn Discoverer>, Failure>;
 
 /// The services that can be asked, by key.
-const SERVICES: [(&str, Build); 7] = [
+const SERVICES: [(&str, Build); 8] = [
     ("aws_sd_configs", ec2::build_role),
     ("consul_sd_configs", consul::build),
     ("dns_sd_configs", dns::build),
     ("docker_sd_configs", docker::build),
+    ("dockerswarm_sd_configs", dockerswarm::build),
     ("ec2_sd_configs", ec2::build),
     ("http_sd_configs", http::build),
     ("kubernetes_sd_configs", kubernetes::build),

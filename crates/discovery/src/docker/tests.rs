@@ -1,5 +1,10 @@
 //! Containers and networks as an engine lists them.
 
+use std::time::Duration;
+
+use http::HeaderMap;
+use httpclient::Client;
+
 use super::*;
 use crate::stub::{Reply, Stub, reply};
 
@@ -10,7 +15,7 @@ const NETWORKS: &str = include_str!("networks.json");
 fn targets(rules: &Rules, shown: &str) -> Vec<String> {
     let containers: Vec<Container> = serde_json::from_str(CONTAINERS).expect("a list");
     let networks: Vec<Network> = serde_json::from_str(NETWORKS).expect("a list");
-    let targets = rules.targets(&containers, &networks).expect("few labels");
+    let targets = rules.targets(&containers, networks).expect("few labels");
     let print = |it: &Labels| {
         let mut out = it.value("__address__").to_owned();
         for (name, value) in it.iter() {
@@ -81,20 +86,21 @@ fn bounds_labels() {
     containers[0].labels = Some((0..2000).map(label).collect());
     let port = || Port { kind: "tcp".into(), ..Port::default() };
     containers[0].ports = Some((0..1001).map(|_| port()).collect());
-    let why = rules(true).targets(&containers, &[]).expect_err("too many");
+    let why = rules(true).targets(&containers, Vec::new()).expect_err("too many");
     assert_eq!(why.to_string(), "more than 2000000 labels");
 }
 
 async fn check(answer: Reply, expected: &str) {
     let stub = Stub::start(answer);
     let client = Client::new(httpclient::Options::default()).expect("a client");
-    let request = |path: &str| Request::get(format!("{}{path}", stub.url), Duration::from_secs(20));
-    let mut lookup = DockerLookup {
+    let engine = Engine {
         connection: client.connection(),
-        containers: request("/containers/json"),
-        networks: request("/networks"),
-        rules: rules(true),
+        base: stub.url,
+        headers: HeaderMap::new(),
+        timeout: Duration::from_secs(20),
     };
+    let mut lookup =
+        DockerLookup { engine, containers: "/containers/json".into(), rules: rules(true) };
     let text = match lookup.look_up().await {
         Ok(groups) => {
             groups.iter().map(|it| format!("{} {}", it.source, it.targets.len())).collect()
