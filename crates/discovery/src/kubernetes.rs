@@ -13,6 +13,7 @@
 mod access;
 mod api;
 mod cluster;
+mod exec;
 mod groups;
 mod informer;
 mod kubeconfig;
@@ -88,7 +89,7 @@ pub(crate) fn build(setup: &Setup<'_>) -> Result<Box<dyn Discoverer>, Failure> {
     wanted.namespaces.sort_unstable();
     wanted.namespaces.dedup();
     let (user_agent, job, metrics) = (&setup.options.user_agent, setup.job, setup.metrics);
-    let api = Api::new(&access.server, access.http, user_agent, job, metrics)?;
+    let api = Api::new(access, user_agent, job, metrics)?;
     Ok(Box::new(KubernetesDiscoverer { wanted, api: Arc::new(api) }))
 }
 

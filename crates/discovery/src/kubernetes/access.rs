@@ -6,6 +6,7 @@ use std::path::Path;
 use config::Section;
 use httpclient::{Authorization, Options, Proxy, Source, TlsOptions};
 
+use super::exec::Exec;
 use super::kubeconfig;
 use crate::address::host_and_port;
 use crate::discoverer::Failure;
@@ -19,6 +20,8 @@ pub(crate) struct Access {
     /// Its URL.
     pub(crate) server: String,
     pub(crate) http: Options,
+    /// Who gives out tokens.
+    pub(crate) exec: Option<Exec>,
 }
 
 impl Access {
@@ -29,7 +32,8 @@ impl Access {
             return kubeconfig::read(Path::new(file));
         }
         if !server.is_empty() {
-            return Ok(Access { server: server.to_owned(), http: http.clone() });
+            let (server, http) = (server.to_owned(), http.clone());
+            return Ok(Access { server, http, exec: None });
         }
         let variable = |name| std::env::var(name).unwrap_or_default();
         let (host, port) =
@@ -58,7 +62,7 @@ impl Access {
             proxy: environment_proxy(),
             ..Options::default()
         };
-        Ok(Access { server: format!("https://{}", host_and_port(host, port)), http })
+        Ok(Access { server: format!("https://{}", host_and_port(host, port)), http, exec: None })
     }
 }
 

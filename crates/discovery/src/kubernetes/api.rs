@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
-use http::{Method, StatusCode};
+use http::StatusCode;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use httpclient::{Client, Connection, Request, Response};
 use serde::Deserialize;
 
+use super::access::Access;
+use super::exec::Tokens;
 use super::metrics::KubernetesMetrics;
 use crate::discoverer::Failure;
 use crate::metrics::Metrics;
@@ -23,6 +25,8 @@ pub(crate) struct Api {
     /// The job that asks.
     job: String,
     metrics: Arc<Metrics>,
+    /// Where tokens come from, if not from the client's options.
+    tokens: Option<Tokens>,
 }
 
 /// Why objects could not be listed or watched.
@@ -58,30 +62,49 @@ impl From<httpclient::Error> for Problem {
     }
 }
 
-/// Asks for metadata only, where the server knows how; everything else comes in the kind's own shape.
-const BARE_LIST: &str =
-    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-const BARE_WATCH: &str =
-    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+/// What an answer is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// Whole objects, listed or watched.
+    Whole,
+    /// A list of metadata, or of whole objects where the server knows no better.
+    BareList,
+    /// A watch of metadata, or of whole objects.
+    BareWatch,
+}
+
+impl Form {
+    fn accept(self) -> &'static str {
+        match self {
+            Form::Whole => "application/json",
+            Form::BareList => {
+                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+            }
+            Form::BareWatch => {
+                "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+            }
+        }
+    }
+}
 
 /// The longest text of a refusal that is read.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
 impl Api {
     pub(crate) fn new(
-        server: &str,
-        http: httpclient::Options,
+        access: Access,
         user_agent: &str,
         job: &str,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Failure> {
         let user_agent = HeaderValue::try_from(user_agent).map_err(|it| Failure(it.to_string()))?;
         Ok(Api {
-            server: server.trim_end_matches('/').to_owned(),
-            client: Client::new(http)?,
+            server: access.server.trim_end_matches('/').to_owned(),
+            client: Client::new(access.http)?,
             user_agent,
             job: job.to_owned(),
             metrics: Arc::clone(metrics),
+            tokens: access.exec.map(Tokens::new),
         })
     }
 
@@ -101,29 +124,31 @@ impl Api {
     pub(crate) async fn ask<'a, 'q>(
         &self,
         connection: &'a mut Connection,
-        is_bare: bool,
+        form: Form,
         path: &str,
         pairs: impl Iterator<Item = (&'q str, &'q str)>,
         timeout: Duration,
     ) -> Result<Response<'a>, Problem> {
-        let query = query(pairs);
-        let accept = match (is_bare, query.contains("watch=")) {
-            (false, _) => "application/json",
-            (true, false) => BARE_LIST,
-            (true, true) => BARE_WATCH,
+        let mut headers = HeaderMap::from_iter([
+            (ACCEPT, HeaderValue::from_static(form.accept())),
+            (USER_AGENT, self.user_agent.clone()),
+        ]);
+        let token = match &self.tokens {
+            Some(tokens) => Some(tokens.header().await?),
+            None => None,
         };
-        let request = Request {
-            method: Method::GET,
-            headers: HeaderMap::from_iter([
-                (ACCEPT, HeaderValue::from_static(accept)),
-                (USER_AGENT, self.user_agent.clone()),
-            ]),
-            ..Request::get(format!("{}{path}{query}", self.server), timeout)
-        };
+        headers.extend(token.clone().map(|it| (AUTHORIZATION, it)));
+        let url = format!("{}{path}{}", self.server, query(pairs));
+        let request = Request { headers, ..Request::get(url, timeout) };
         let start = Instant::now();
         let answer = connection.send(&request).await;
         self.count(path, start, answer.as_ref().ok().map(|it| it.status));
         let mut response = answer?;
+        if let (StatusCode::UNAUTHORIZED, Some(tokens), Some(token)) =
+            (response.status, &self.tokens, &token)
+        {
+            tokens.refused(token).await;
+        }
         match response.status {
             StatusCode::OK => Ok(response),
             StatusCode::GONE => Err(Problem::Expired),

@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error};
 
-use super::api::{Api, Problem};
+use super::api::{Api, Form, Problem};
 use super::lines::{Lines, TooLong};
 use super::object::Object;
 use super::resource::{Line, Page, Resource};
@@ -148,7 +148,8 @@ impl Informer {
         let (mut objects, mut n_bytes, mut next) = (Vec::new(), 0_u64, String::new());
         loop {
             let pairs = [("limit", PAGE_OBJECTS), ("continue", next.as_str())];
-            let mut response = self.ask(connection, &pairs, self.limits.page_time).await?;
+            let form = if self.is_bare { Form::BareList } else { Form::Whole };
+            let mut response = self.ask(connection, form, &pairs, self.limits.page_time).await?;
             let mut text = Vec::new();
             response.read_into(&mut text, self.limits.page_bytes).await?;
             n_bytes += text.len() as u64;
@@ -186,7 +187,8 @@ impl Informer {
             ("timeoutSeconds", time.as_str()),
             ("resourceVersion", version.as_str()),
         ];
-        let mut response = self.ask(connection, &pairs, self.limits.silence).await?;
+        let form = if self.is_bare { Form::BareWatch } else { Form::Whole };
+        let mut response = self.ask(connection, form, &pairs, self.limits.silence).await?;
         let mut lines = Lines::new(self.limits.line_bytes);
         loop {
             match response.chunk(self.limits.silence).await {
@@ -222,6 +224,7 @@ impl Informer {
     async fn ask<'a>(
         &self,
         connection: &'a mut Connection,
+        form: Form,
         pairs: &[(&str, &str)],
         timeout: Duration,
     ) -> Result<Response<'a>, Problem> {
@@ -231,7 +234,7 @@ impl Informer {
         ];
         let pairs = pairs.iter().copied().chain(selectors).filter(|it| !it.1.is_empty());
         let path = self.resource.path(self.namespace.as_deref());
-        self.api.ask(connection, self.is_bare, &path, pairs, timeout).await
+        self.api.ask(connection, form, &path, pairs, timeout).await
     }
 
     async fn send(&self, change: Change) {

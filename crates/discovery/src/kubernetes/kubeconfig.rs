@@ -9,6 +9,7 @@ use httpclient::{Authorization, BasicAuth, HeaderValues, Options, Proxy, Source,
 use yaml::Value;
 
 use super::access::{Access, environment_proxy};
+use super::exec::Exec;
 use crate::discoverer::Failure;
 
 /// Reads the way that the file's current context names.
@@ -46,24 +47,19 @@ fn access(file: &Value, folder: &Path) -> Result<Access, String> {
     if server.is_empty() {
         return Err("the cluster has no server".into());
     }
-    Ok(Access { server: server.to_owned(), http: options(&cluster, &user)? })
+    let (server, http) = (server.to_owned(), options(&cluster, &user)?);
+    Ok(Access { server, http, exec: user.exec()? })
 }
 
 /// The item of a list that has a name: `{name: …, KEY: {…}}`.
 fn named<'a>(file: &'a Value, list: &str, key: &str, name: &str) -> Result<&'a Value, String> {
-    let items = match file.get(list) {
-        Some(Value::Seq(items)) => items.as_slice(),
-        _ => &[],
-    };
-    let item = items.iter().find(|it| text(it.get("name")) == name);
+    let item = self::list(file.get(list)).iter().find(|it| text(it.get("name")) == name);
     item.and_then(|it| it.get(key)).ok_or_else(|| format!("{key} \"{name}\" does not exist"))
 }
 
 fn options(cluster: &Entry<'_>, user: &Entry<'_>) -> Result<Options, String> {
-    for key in ["exec", "auth-provider"] {
-        if user.value.is_some_and(|it| it.get(key).is_some()) {
-            return Err(format!("users with {key} are not supported"));
-        }
+    if user.get("auth-provider").is_some() {
+        return Err("users with auth-provider are not supported: exec took its place".into());
     }
     let tls = TlsOptions {
         ca: cluster.data_or_file("certificate-authority")?,
@@ -133,12 +129,30 @@ impl<'a> Entry<'a> {
         is_there.then(|| BasicAuth { username: inline("username"), password: inline("password") })
     }
 
+    /// The program that gives out tokens. A path is relative to the file's folder, a name is looked for.
+    fn exec(&self) -> Result<Option<Exec>, String> {
+        let Some(exec) = self.get("exec") else { return Ok(None) };
+        let command = text(exec.get("command"));
+        if command.is_empty() {
+            return Err("exec has no command".into());
+        }
+        let is_path = command.contains('/');
+        let env = list(exec.get("env")).iter();
+        let args = list(exec.get("args")).iter();
+        Ok(Some(Exec {
+            api_version: text(exec.get("apiVersion")).to_owned(),
+            command: if is_path { self.folder.join(command) } else { command.into() },
+            args: args.map(|it| text(Some(it)).to_owned()).collect(),
+            env: env
+                .map(|it| (text(it.get("name")).to_owned(), text(it.get("value")).to_owned()))
+                .filter(|it| !it.0.is_empty())
+                .collect(),
+        }))
+    }
+
     /// Headers for who acts as somebody else.
     fn impersonation(&self) -> Vec<HeaderValues> {
-        let groups = match self.get("as-groups") {
-            Some(Value::Seq(groups)) => groups.iter().map(|it| text(Some(it))).collect(),
-            _ => Vec::new(),
-        };
+        let groups = list(self.get("as-groups")).iter().map(|it| text(Some(it))).collect();
         let of = [
             ("Impersonate-User", vec![self.text("as")]),
             ("Impersonate-Uid", vec![self.text("as-uid")]),
@@ -151,6 +165,13 @@ impl<'a> Entry<'a> {
                 values: values.into_iter().map(|it| Source::Inline(it.to_owned())).collect(),
             })
             .collect()
+    }
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    match value {
+        Some(Value::Seq(items)) => items,
+        _ => &[],
     }
 }
 

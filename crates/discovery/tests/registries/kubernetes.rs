@@ -262,25 +262,48 @@ async fn asks_for_no_more_than_it_needs() {
     it.manager.shutdown().await;
 }
 
-#[tokio::test]
-async fn reads_kubeconfig() {
+/// Discovers pods by a kubeconfig file until one is found. `user` is the file's user, FOLDER in it where the file is,
+/// beside a file `token` with this text. Returns what was asked.
+async fn by_kubeconfig(user: &str, token: &str, first_answer: &str) -> Vec<testkit::stub::Asked> {
     let server = Kubernetes::start();
     server.set(&pod("a", "10.0.0.1"));
+    if !first_answer.is_empty() {
+        server.answer_next(first_answer);
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config");
+    let user = user.replace("FOLDER", &folder.path().display().to_string());
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster: {{server: 'http://127.0.0.1:{}'}}\n\
-         contexts:\n- {{name: c, context: {{cluster: k, user: u}}}}\nusers:\n- name: u\n  user: {{tokenFile: token, as: someone}}\n",
+         contexts:\n- {{name: c, context: {{cluster: k, user: u}}}}\nusers:\n- name: u\n  user: {user}\n",
         server.port
     );
     std::fs::write(&path, text).expect("a file");
-    std::fs::write(folder.path().join("token"), "secret\n").expect("a file");
+    std::fs::write(folder.path().join("token"), token).expect("a file");
     let entry = format!("{{role: pod, kubeconfig_file: '{}'}}", path.display());
     let mut it = Fixture::start("kubernetes_sd_configs", &entry).await;
     it.expect("10.0.0.1").await;
-    let head = &server.asked()[0].head;
+    it.manager.shutdown().await;
+    server.asked()
+}
+
+#[tokio::test]
+async fn reads_kubeconfig() {
+    let asked = by_kubeconfig("{tokenFile: token, as: someone}", "secret\n", "").await;
+    let head = &asked[0].head;
     assert!(head.contains("Authorization: Bearer secret\r\n"), "{head}");
     assert!(head.contains("Impersonate-User: someone\r\n"), "{head}");
     assert!(head.contains("User-Agent: Pyrrha/test\r\n"), "{head}");
-    it.manager.shutdown().await;
+}
+
+/// A token that is refused is not shown again.
+#[tokio::test]
+async fn takes_tokens_from_a_program() {
+    let user = "{exec: {command: sh, args: [FOLDER/token], env: [{name: AT, value: FOLDER/n}]}}";
+    let script = r#"echo x >> $AT; echo "{\"status\": {\"token\": \"t$(wc -l < $AT)\"}}""#;
+    let refusal = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    let asked = by_kubeconfig(user, script, refusal).await;
+    let token =
+        |at: usize| asked[at].head.lines().find_map(|it| it.strip_prefix("Authorization: "));
+    assert_eq!((token(0), token(1)), (Some("Bearer t1"), Some("Bearer t2")));
 }

@@ -7,6 +7,7 @@ use testkit::stub::{Asked, Peer, serve};
 use tokio::time::timeout;
 
 use super::*;
+use crate::kubernetes::access::Access;
 use crate::metrics::Metrics;
 
 /// How long a test waits.
@@ -21,7 +22,8 @@ fn start(
     let port = serve(answer);
     let metrics = Arc::new(Metrics::new(&Registry::default()));
     let server = format!("http://127.0.0.1:{port}");
-    let api = Api::new(&server, httpclient::Options::default(), "test", "j", &metrics);
+    let access = Access { server, http: httpclient::Options::default(), exec: None };
+    let api = Api::new(access, "test", "j", &metrics);
     let (events, received) = mpsc::channel(1);
     let informer = Informer {
         api: Arc::new(api.unwrap_or_else(|it| panic!("{it}"))),
