@@ -50,11 +50,9 @@ async fn run(targets: usize, port: &str) {
     let before = rss_kb();
     manager.apply(vec![Job { compression: false, ..Job::new("j", 2000, 2000) }], 0);
     let address = |at: usize| format!("127.0.{}.{}:{port}", at / 250, at % 250 + 1);
-    let group = (0..targets).map(|at| Labels::from_pairs([("__address__", address(at))])).collect();
-    manager.update(
-        "j",
-        vec![TargetGroup { source: String::new(), targets: group, labels: Labels::empty() }],
-    );
+    let all = (0..targets).map(|at| Labels::from_pairs([("__address__", address(at))])).collect();
+    let group = TargetGroup { source: String::new(), targets: all, labels: Labels::empty() };
+    manager.update("j", &[Arc::new(group)]);
     let started = rss_kb();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let cpu = cpu_ms();

@@ -123,8 +123,9 @@ impl Manager {
         errors
     }
 
-    /// Takes what discovery has found for a job: all of it. Unknown jobs are passed over.
-    pub fn update(&self, job: &str, groups: Vec<TargetGroup>) {
+    /// Takes what discovery has found for a job: all of it, in groups that are shared with discovery and do not
+    /// change. Unknown jobs are passed over.
+    pub fn update(&self, job: &str, groups: &[Arc<TargetGroup>]) {
         let start = self.context.clock.monotonic();
         let mut state = self.lock();
         let Some(pool) = state.pools.get_mut(job) else { return };

@@ -18,7 +18,7 @@ pub(crate) struct Pool {
     context: Arc<Context>,
     pub(crate) job: Arc<JobContext>,
     /// What discovery found last.
-    groups: Vec<TargetGroup>,
+    groups: Vec<Arc<TargetGroup>>,
     active: HashMap<u64, Active>,
     dropped: Vec<Labels>,
     n_dropped: usize,
@@ -60,9 +60,13 @@ impl Pool {
     }
 
     /// Takes what discovery found: starts loops of new targets, retires those of lost ones, leaves the
-    /// others alone.
-    pub(crate) fn sync(&mut self, groups: Vec<TargetGroup>) -> Vec<Retiring> {
-        self.groups = groups;
+    /// others alone. Nothing at all is done for the very groups that it has.
+    pub(crate) fn sync(&mut self, groups: &[Arc<TargetGroup>]) -> Vec<Retiring> {
+        let pairs = self.groups.iter().zip(groups);
+        if self.groups.len() == groups.len() && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b)) {
+            return Vec::new();
+        }
+        self.groups = groups.to_vec();
         let targets = self.populate();
         let lost: Vec<u64> =
             self.active.keys().filter(|it| !targets.contains_key(it)).copied().collect();

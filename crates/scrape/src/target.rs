@@ -81,8 +81,9 @@ pub struct Examined {
 }
 
 /// Says what a job makes of groups, without scraping anything.
-pub fn examine(job: &Job, groups: &[TargetGroup]) -> Vec<Examined> {
-    let all = groups.iter().flat_map(|group| group.targets.iter().map(move |own| (group, own)));
+pub fn examine<'a>(job: &Job, groups: impl IntoIterator<Item = &'a TargetGroup>) -> Vec<Examined> {
+    let all =
+        groups.into_iter().flat_map(|group| group.targets.iter().map(move |own| (group, own)));
     let examine = |(group, own): (&TargetGroup, &Labels)| {
         let labels = with_defaults(job, &group.labels, own);
         let discovered = labels.labels();

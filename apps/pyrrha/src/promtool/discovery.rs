@@ -61,9 +61,8 @@ fn check(file: &str, job: &str, timeout: &str) -> Result<String, String> {
     let found = config.jobs().find(|it| it.job_name == job).ok_or_else(|| no_such_job(&config))?;
     let (rules, ways) = (translate::job(found)?, mechanisms(found)?);
     let groups = block_on(find(found, ways, timeout))?;
-    let groups: Vec<TargetGroup> = groups.iter().map(|it| it.as_ref().clone()).collect();
     let mut seen = HashSet::new();
-    let mut all = scrape::examine(&rules, &groups);
+    let mut all = scrape::examine(&rules, groups.iter().map(Arc::as_ref));
     all.retain(|it| seen.insert(it.clone()));
     let all = Value::Array(all.iter().map(json).collect());
     serde_json::to_string_pretty(&all).map_err(|why| why.to_string())

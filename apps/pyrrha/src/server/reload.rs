@@ -160,7 +160,7 @@ impl Reloader {
             while found.changed().await.is_ok() {
                 let sets = Arc::clone(&found.borrow_and_update());
                 for (job, groups) in sets.as_ref() {
-                    manager.update(job, groups.iter().map(|it| it.as_ref().clone()).collect());
+                    manager.update(job, groups);
                 }
             }
         });

@@ -61,8 +61,8 @@ async fn scrape(job: Job, answers: Vec<Vec<u8>>) -> (String, LastScrape, Fake) {
     });
     assert_eq!(manager.apply(vec![job], 0), []);
     let targets = vec![Labels::from_pairs([("__address__", address.as_str())])];
-    manager
-        .update("j", vec![TargetGroup { source: String::new(), targets, labels: Labels::empty() }]);
+    let group = TargetGroup { source: String::new(), targets, labels: Labels::empty() };
+    manager.update("j", &[Arc::new(group)]);
     let first = requests.recv().await.expect("a request");
     for _ in 0..=n {
         requests.recv().await.expect("a request");

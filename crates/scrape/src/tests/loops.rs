@@ -41,9 +41,9 @@ fn rig(bad: &Arc<AtomicUsize>) -> Rig {
     Rig { manager, fake, registry, job }
 }
 
-fn group(addresses: &[&str]) -> Vec<TargetGroup> {
+fn group(addresses: &[&str]) -> Vec<Arc<TargetGroup>> {
     let targets = addresses.iter().map(|it| Labels::from_pairs([("__address__", *it)])).collect();
-    vec![TargetGroup { source: "s".into(), targets, labels: Labels::empty() }]
+    vec![Arc::new(TargetGroup { source: "s".into(), targets, labels: Labels::empty() })]
 }
 
 /// Lets `n` intervals pass.
@@ -60,7 +60,7 @@ async fn scrapes_at_ticks() {
     let bad = Arc::default();
     let rig = rig(&bad);
     assert_eq!(rig.manager.apply(vec![rig.job.clone()], 1), []);
-    rig.manager.update("j", group(&["h:1"]));
+    rig.manager.update("j", &group(&["h:1"]));
     assert_eq!(rig.manager.pools()[0].active[0].last.health, Health::Unknown);
     pass(3).await;
     let up = rig.fake.of("up");
@@ -100,9 +100,9 @@ async fn scrapes_at_ticks() {
 async fn marks_the_end_of_a_lost_target() {
     let rig = rig(&Arc::default());
     rig.manager.apply(vec![rig.job.clone()], 1);
-    rig.manager.update("j", group(&["h:1"]));
+    rig.manager.update("j", &group(&["h:1"]));
     pass(2).await;
-    rig.manager.update("j", group(&[]));
+    rig.manager.update("j", &group(&[]));
     pass(1).await;
     assert_eq!(values(&rig.fake.of("m")), "1 1");
     pass(2).await;
@@ -110,8 +110,8 @@ async fn marks_the_end_of_a_lost_target() {
     assert_eq!((values(&up), values(&rig.fake.of("m"))), ("1 1 stale".into(), "1 1 stale".into()));
     assert!((up[2].0 - up[1].0 - INTERVAL_MS).abs() <= 1, "the first missed tick: {up:?}");
     // Never scraped: nothing to mark.
-    rig.manager.update("j", group(&["h:2"]));
-    rig.manager.update("j", group(&[]));
+    rig.manager.update("j", &group(&["h:2"]));
+    rig.manager.update("j", &group(&[]));
     pass(4).await;
     assert_eq!(values(&rig.fake.of("up")), "1 1 stale");
 }
@@ -120,10 +120,10 @@ async fn marks_the_end_of_a_lost_target() {
 async fn a_target_that_comes_back_is_not_hurt() {
     let rig = rig(&Arc::default());
     rig.manager.apply(vec![rig.job.clone()], 1);
-    rig.manager.update("j", group(&["h:1"]));
+    rig.manager.update("j", &group(&["h:1"]));
     pass(2).await;
-    rig.manager.update("j", group(&[]));
-    rig.manager.update("j", group(&["h:1"]));
+    rig.manager.update("j", &group(&[]));
+    rig.manager.update("j", &group(&["h:1"]));
     pass(5).await;
     let up = rig.fake.of("up");
     assert!(up.iter().all(|it| it.1 == "1"), "{up:?}");
@@ -134,7 +134,7 @@ async fn a_target_that_comes_back_is_not_hurt() {
 async fn reloads_touch_what_changed() {
     let rig = rig(&Arc::default());
     rig.manager.apply(vec![rig.job.clone()], 1);
-    rig.manager.update("j", group(&["h:1"]));
+    rig.manager.update("j", &group(&["h:1"]));
     pass(2).await;
     // The same: the loop goes on.
     rig.manager.apply(vec![rig.job.clone()], 1);
@@ -180,13 +180,13 @@ async fn says_when_there_are_too_many_targets() {
     }];
     rig.job.limits.kept_dropped_targets = 1;
     rig.manager.apply(vec![rig.job.clone()], 1);
-    rig.manager.update("j", group(&["h:1", "h:2", "h:2", "drop:1", "drop:2", "a/b"]));
+    rig.manager.update("j", &group(&["h:1", "h:2", "h:2", "drop:1", "drop:2", "a/b"]));
     pass(1).await;
     let pool = rig.manager.pools().remove(0);
     assert_eq!((pool.active.len(), pool.dropped.len(), pool.n_dropped), (2, 1, 2));
     let expected = "target_limit exceeded (number of targets: 2, limit: 1)";
     assert!(pool.active.iter().all(|it| it.last.error == expected), "{pool:?}");
-    rig.manager.update("j", group(&["h:1"]));
+    rig.manager.update("j", &group(&["h:1"]));
     pass(1).await;
     assert_eq!(rig.manager.pools()[0].active[0].last.health, Health::Up);
 }
