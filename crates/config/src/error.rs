@@ -21,6 +21,11 @@ pub enum Error {
         /// What is wrong; lines are inside.
         text: String,
     },
+    /// The text of a server's file of TLS and users is wrong.
+    InvalidWeb {
+        /// What is wrong; lines are inside.
+        text: String,
+    },
     /// The text of a file with scrape configurations is wrong.
     InvalidScrapeFile {
         /// As found.
@@ -37,6 +42,7 @@ impl fmt::Display for Error {
             Self::Invalid { path, text } => {
                 write!(f, "parsing YAML file {}: {text}", path.display())
             }
+            Self::InvalidWeb { text } => f.write_str(text),
             Self::InvalidScrapeFile { path, text } => {
                 write!(f, "{}: {text}", model::quote(&path.display().to_string()))
             }
@@ -48,7 +54,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Read { source, .. } => Some(source),
-            Self::Invalid { .. } | Self::InvalidScrapeFile { .. } => None,
+            Self::Invalid { .. } | Self::InvalidWeb { .. } | Self::InvalidScrapeFile { .. } => None,
         }
     }
 }

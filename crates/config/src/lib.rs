@@ -20,6 +20,7 @@
 //! - [`Config`] is `prometheus.yml`.
 //! - [`rules`] has rule files.
 //! - [`target_file`] has files with targets.
+//! - [`WebConfig`] is the file of `--web.config.file`.
 //! - [`check`] is what `promtool check config` and `check rules` say.
 //!
 //! Not here: opening certificates and secret files, looking at target files, running anything.
@@ -36,6 +37,7 @@ mod section;
 mod server;
 pub mod size;
 pub mod target_file;
+mod web;
 
 pub use error::Error;
 pub use names::{EscapingScheme, ScrapeProtocol, ValidationScheme};
@@ -47,3 +49,4 @@ pub use server::{
     Limits, OAuth2, Options, Proxy, RelabelConfig, Retention, ScrapeConfig, StaticConfig, Storage,
     Switches, Tls, TlsVersion, Tsdb,
 };
+pub use web::{ClientAuth, RateLimit, WebConfig, WebTls};

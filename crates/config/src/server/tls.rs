@@ -58,7 +58,7 @@ impl TlsVersion {
         }
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, String> {
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, String> {
         let all = [Self::Tls10, Self::Tls11, Self::Tls12, Self::Tls13];
         let found = all.into_iter().find(|it| it.name() == text);
         found.map(Some).ok_or_else(|| format!("unknown TLS version: {text}"))
