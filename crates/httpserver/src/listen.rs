@@ -9,14 +9,24 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::HeaderMap;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+
+use crate::web::Guard;
+
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Limits of a server.
 #[derive(Clone, Debug)]
@@ -83,26 +93,30 @@ impl Listeners {
     }
 }
 
-/// Answers on all listeners with `router` until `stop` turns true or its sender is gone; returns when the
-/// last connection is closed or the drain time is over.
+/// What the connections of a server share.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    options: Options,
+    guard: Option<Arc<Guard>>,
+}
+
+/// Answers on all listeners with `router`, to whom `guard` lets in, until `stop` turns true or its sender is gone;
+/// returns when the last connection is closed or the drain time is over.
 pub async fn serve(
     listeners: Listeners,
     router: Router,
     options: Options,
+    guard: Option<Arc<Guard>>,
     stop: watch::Receiver<bool>,
 ) {
     let slots = Arc::new(Semaphore::new(options.connections_max));
+    let server = Server { router, options, guard };
     let loops: Vec<_> = listeners
         .0
         .into_iter()
         .map(|listener| {
-            tokio::spawn(accept_loop(
-                listener,
-                router.clone(),
-                options.clone(),
-                Arc::clone(&slots),
-                stop.clone(),
-            ))
+            tokio::spawn(accept_loop(listener, server.clone(), Arc::clone(&slots), stop.clone()))
         })
         .collect();
     for task in loops {
@@ -114,8 +128,7 @@ pub async fn serve(
 
 async fn accept_loop(
     listener: TcpListener,
-    router: Router,
-    options: Options,
+    server: Server,
     slots: Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -135,54 +148,72 @@ async fn accept_loop(
                 continue;
             }
         };
-        let connection = graceful.watcher();
-        let (router, options) = (router.clone(), options.clone());
+        let (server, connection) = (server.clone(), graceful.watcher());
         tokio::spawn(async move {
-            connection.watch_connection(stream, peer, router, &options).await;
+            server.converse(stream, peer, connection).await;
             drop(slot);
         });
     }
-    if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
+    if timeout(server.options.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way at the end of the drain time");
     }
 }
 
-/// Runs one connection under a graceful-shutdown watcher.
-trait WatchConnection {
-    async fn watch_connection(
-        self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        router: Router,
-        options: &Options,
-    );
-}
-
-impl WatchConnection for hyper_util::server::graceful::Watcher {
-    async fn watch_connection(
-        self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        router: Router,
-        options: &Options,
-    ) {
+impl Server {
+    /// Runs one connection to its end.
+    async fn converse(self, stream: TcpStream, peer: SocketAddr, connection: Watcher) {
         // A small answer should leave at once.
         let _ = stream.set_nodelay(true);
+        let tls = match self.guard.as_ref().map_or(Ok(None), |it| it.tls()) {
+            Ok(tls) => tls,
+            Err(why) => return tracing::error!(err = %why, "Unable to parse configuration"),
+        };
+        let Some(tls) = tls else { return self.answer(stream, peer, connection).await };
+        match timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
+            Ok(Ok(stream)) => self.answer(stream, peer, connection).await,
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake error"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+        }
+    }
+
+    /// Answers the requests of a connection, under a graceful-shutdown watcher.
+    async fn answer(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        connection: Watcher,
+    ) {
+        let (router, guard) = (self.router, self.guard);
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            let router = router.clone();
-            async move {
-                Ok::<_, Infallible>(
-                    router.oneshot(request).await.unwrap_or_else(|never| match never {}),
-                )
-            }
+            let (router, guard) = (router.clone(), guard.clone());
+            async move { Ok::<_, Infallible>(answer_one(router, guard, request).await) }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(options.read_timeout);
-        let connection =
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.options.read_timeout);
+        let served =
             builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = self.watch(connection).await {
+        if let Err(error) = connection.watch(served).await {
             tracing::debug!(%error, %peer, "connection ended");
         }
     }
+}
+
+async fn answer_one(
+    router: Router,
+    guard: Option<Arc<Guard>>,
+    request: http::Request<Incoming>,
+) -> Response {
+    let headers = match &guard {
+        None => HeaderMap::new(),
+        Some(guard) => match guard.admit(&request).await {
+            Ok(headers) => headers,
+            Err(refusal) => return refusal,
+        },
+    };
+    let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+    for (name, value) in &headers {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    response
 }
