@@ -41,6 +41,7 @@ mod web;
 
 pub use error::Error;
 pub use names::{EscapingScheme, ScrapeProtocol, ValidationScheme};
+pub use paths::glob as files_of;
 pub use secret::Secret;
 pub use section::{Item, Section};
 pub use server::{

@@ -25,9 +25,9 @@ pub(crate) fn is_pattern(text: &str) -> bool {
     text.split_once('*').is_none_or(|(_, rest)| !rest.contains('/'))
 }
 
-/// The files that a pattern names, sorted. A pattern without special characters names a file if it is
-/// there.
-pub(crate) fn glob(dir: &dyn Directory, pattern: &str) -> Vec<String> {
+/// The files that a pattern of `rule_files` or such names, sorted. A pattern without special characters names a file
+/// if it is there.
+pub fn glob(dir: &dyn Directory, pattern: &str) -> Vec<String> {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     if !name.contains(['*', '?', '[']) {
         let is_there = dir.exists(Path::new(pattern)).unwrap_or(false);

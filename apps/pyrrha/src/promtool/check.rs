@@ -6,16 +6,17 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use config::check::{CheckOptions, Line, Report, config_files, rule_files, rules_text};
+use httpserver::Guard;
 use stdx::SystemDirectory;
 
 use super::{LINT, files, text};
 
-/// Lookback of a server without flags: a job scraped more rarely has gaps in graphs.
-const LOOKBACK_MS: i64 = 5 * 60 * 1000;
-
 /// Checks configurations, and the rule files that they name.
 pub(super) fn config(matches: &ArgMatches) -> ExitCode {
-    check(matches, matches.get_flag("syntax-only"), |options| {
+    let (syntax_only, agent) = (matches.get_flag("syntax-only"), matches.get_flag("agent"));
+    check(matches, |options| {
+        let load = config::Options { agent, ..options.load };
+        let options = &CheckOptions { syntax_only, load, ..*options };
         let files = files(matches);
         let paths: Vec<&Path> = files.iter().map(Path::new).collect();
         config_files(&paths, &SystemDirectory::new(""), options)
@@ -24,7 +25,7 @@ pub(super) fn config(matches: &ArgMatches) -> ExitCode {
 
 /// Checks rule files; without any, standard input.
 pub(super) fn rules(matches: &ArgMatches) -> ExitCode {
-    check(matches, false, |options| {
+    check(matches, |options| {
         let files = files(matches);
         if files.is_empty() {
             let mut text = Vec::new();
@@ -37,16 +38,36 @@ pub(super) fn rules(matches: &ArgMatches) -> ExitCode {
     })
 }
 
-fn check(
-    matches: &ArgMatches,
-    syntax_only: bool,
-    run: impl FnOnce(&CheckOptions<'_>) -> Report,
-) -> ExitCode {
+/// Checks files for `--web.config.file`, and the certificates that they name.
+pub(super) fn web_configs(matches: &ArgMatches) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for file in files(matches) {
+        match Guard::new(&file) {
+            Ok(_) => println!("{file} SUCCESS"),
+            Err(why) => {
+                eprintln!("{file} FAILED: {why}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+fn check(matches: &ArgMatches, run: impl FnOnce(&CheckOptions<'_>) -> Report) -> ExitCode {
     let env = |name: &str| std::env::var(name).ok();
+    let ignore_unknown_fields = matches.get_flag("ignore-unknown-fields");
+    // A job scraped more rarely than this has gaps in graphs.
+    let lookback_ms = match model::duration::parse(text(matches, "query.lookback-delta")) {
+        Ok(it) => it,
+        Err(why) => {
+            eprintln!("--query.lookback-delta: {why}");
+            return ExitCode::from(2);
+        }
+    };
     let mut options = CheckOptions {
-        load: config::Options { env: &env, ..config::Options::default() },
-        rules: config::rules::Options::default(),
-        syntax_only,
+        load: config::Options { ignore_unknown_fields, env: &env, ..config::Options::default() },
+        rules: config::rules::Options { ignore_unknown_fields, ..Default::default() },
+        syntax_only: false,
         lint_duplicate_rules: false,
         lint_scrape_interval_ms: None,
     };
@@ -54,10 +75,10 @@ fn check(
         match name {
             "all" => {
                 (options.lint_duplicate_rules, options.lint_scrape_interval_ms) =
-                    (true, Some(LOOKBACK_MS))
+                    (true, Some(lookback_ms))
             }
             "duplicate-rules" => options.lint_duplicate_rules = true,
-            "too-long-scrape-interval" => options.lint_scrape_interval_ms = Some(LOOKBACK_MS),
+            "too-long-scrape-interval" => options.lint_scrape_interval_ms = Some(lookback_ms),
             "none" => {}
             _ => {
                 eprintln!("unknown lint check {name:?}");

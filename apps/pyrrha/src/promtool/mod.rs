@@ -42,12 +42,26 @@ fn command() -> Command {
         .subcommand_required(true)
         .subcommand(
             group("check", "Check the resources for validity.")
+                .arg(
+                    Arg::new("query.lookback-delta")
+                        .long("query.lookback-delta")
+                        .default_value("5m")
+                        .global(true)
+                        .help("The server's maximum query lookback duration."),
+                )
                 .subcommand(
                     Command::new("config")
                         .about("Check if the config files are valid or not.")
                         .arg(switch("syntax-only").help("Only check the config file syntax."))
                         .arg(lint_arg("duplicate-rules"))
                         .arg(switch("lint-fatal").help("Make lint errors exit with exit code 3."))
+                        .arg(unknown_fields_arg())
+                        .arg(switch("agent").help("Check config file for Prometheus in Agent mode."))
+                        .arg(files_arg().required(true)),
+                )
+                .subcommand(
+                    Command::new("web-config")
+                        .about("Check if the web config files are valid or not.")
                         .arg(files_arg().required(true)),
                 )
                 .subcommand(
@@ -55,6 +69,7 @@ fn command() -> Command {
                         .about("Check if the rule files are valid or not.")
                         .arg(lint_arg("duplicate-rules"))
                         .arg(switch("lint-fatal").help("Make lint errors exit with exit code 3."))
+                        .arg(unknown_fields_arg())
                         .arg(files_arg()),
                 )
                 .subcommand(
@@ -75,6 +90,7 @@ fn command() -> Command {
 fn check(matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
         Some(("config", matches)) => check::config(matches),
+        Some(("web-config", matches)) => check::web_configs(matches),
         Some(("rules", matches)) => check::rules(matches),
         Some(("metrics", matches)) => {
             lint::metrics(matches.get_flag("extended"), text(matches, "lint"))
@@ -86,6 +102,10 @@ fn check(matches: &ArgMatches) -> ExitCode {
 
 fn switch(name: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue)
+}
+
+fn unknown_fields_arg() -> Arg {
+    switch("ignore-unknown-fields").help("Ignore unknown fields in the files.")
 }
 
 fn lint_arg(default: &'static str) -> Arg {

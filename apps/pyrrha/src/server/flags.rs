@@ -244,8 +244,6 @@ pub(crate) const FLAGS: &[Flag] = &[
 
 /// Flags whose feature is still to come: given, they earn a warning in the log.
 pub(crate) const NOT_YET: &[&str] = &[
-    "config.auto-reload",
-    "config.auto-reload-interval",
     "web.max-notifications-subscribers",
     "web.page-title",
     "web.user-assets",
@@ -273,10 +271,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "scrape.timestamp-tolerance",
     "scrape.discovery-reload-interval",
 ];
-
-/// Flags whose feature is still to come and that must not be passed over: without `web.config.file`'s TLS and
-/// passwords the server would stand open, and `agent` is another program.
-pub(crate) const REFUSED: &[&str] = &["web.config.file"];
 
 /// Beginnings of the names that only a server takes.
 const SERVER_ONLY: &[&str] = &[

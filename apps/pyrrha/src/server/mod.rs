@@ -5,6 +5,7 @@
 //! read the server is ready. From then on, and already before, one loop takes signals and what clients order, until
 //! the end: not ready, discovery, scraping, database, HTTP.
 
+mod changes;
 mod facts;
 mod flags;
 pub(crate) mod mechanisms;
@@ -17,14 +18,16 @@ mod zero;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{Api, Command, Parts, Storage};
 use client::Registry;
-use httpserver::Listeners;
+use httpserver::{Guard, Listeners};
 use stdx::{Clock, Directory, SystemClock, SystemDirectory};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Interval, interval_at};
 
 use crate::flag::{self, Values};
 use crate::log;
@@ -59,9 +62,8 @@ pub(crate) fn main(args: Vec<String>, zero: bool) -> ExitCode {
         eprintln!("{error}");
         return ExitCode::from(EXIT_MODE);
     }
-    let settings = log::init(level, values.text("log.format"))
-        .and_then(|()| refuse_unsafe_to_ignore(&values))
-        .and_then(|()| Settings::new(&values, zero));
+    let settings =
+        log::init(level, values.text("log.format")).and_then(|()| Settings::new(&values, zero));
     let settings = match settings {
         Ok(it) => it,
         Err(error) => {
@@ -94,14 +96,6 @@ pub(crate) fn main(args: Vec<String>, zero: bool) -> ExitCode {
     runtime.block_on(run(settings, scraping.handle()))
 }
 
-/// Ends the start if a flag asks for what is not there and must not be passed over.
-fn refuse_unsafe_to_ignore(values: &Values<'_>) -> Result<(), String> {
-    match values.given().iter().find(|it| flags::REFUSED.contains(it)) {
-        Some(name) => Err(format!("--{name} is not supported yet")),
-        None => Ok(()),
-    }
-}
-
 /// Ends the start if a share of the disk is to be kept and nobody knows how large it is.
 fn refuse_share_of_unknown(settings: &Settings, config: &config::Config) -> Result<(), String> {
     let percentage = config.storage.tsdb.retention.as_ref().map_or(0.0, |it| it.percentage);
@@ -127,17 +121,11 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let listeners = match Listeners::bind(&settings.listen).await {
+    let (listeners, guard) = match listen(&settings).await {
         Ok(it) => it,
-        Err(error) => {
-            tracing::error!(err = %error, "Unable to start web listener");
-            return ExitCode::FAILURE;
-        }
+        Err(code) => return code,
     };
     let addresses = listeners.addresses();
-    for address in &addresses {
-        tracing::info!(%address, "Start listening for connections");
-    }
     facts::register(&registry, clock.as_ref());
     let engine = Arc::new(promql_engine::Engine::new(settings.engine.clone(), Arc::clone(&clock)));
     let (commands, mut received) = mpsc::channel(COMMANDS_MAX);
@@ -151,7 +139,8 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
     let metrics = httpserver::Metrics::new(&registry);
     let (stop, stopped) = watch::channel(false);
     let router = httpserver::layers(api::router(&api), &metrics);
-    let http = tokio::spawn(httpserver::serve(listeners, router, settings.http.clone(), stopped));
+    let http =
+        tokio::spawn(httpserver::serve(listeners, router, settings.http.clone(), guard, stopped));
 
     let code = match open(&settings, &reloader, &config, &clock, &registry).await {
         Ok(store) => {
@@ -187,7 +176,7 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
                 }
             };
             let end = tokio::select! {
-                () = serve_until_told(&mut received, &mut reloader, &api) => Ok(()),
+                () = serve_until_told(&mut received, &mut reloader, &api, settings.auto_reload) => Ok(()),
                 error = when_loaded(store.clone(), set_ready) => Err(error),
             };
             api.set_stopping();
@@ -212,6 +201,23 @@ async fn run(settings: Settings, scraping: &Handle) -> ExitCode {
     let _ = http.await;
     tracing::info!("See you next time!");
     code
+}
+
+/// Opens the listeners, and reads who is let in; what goes wrong is logged.
+async fn listen(settings: &Settings) -> Result<(Listeners, Option<Arc<Guard>>), ExitCode> {
+    let listeners = Listeners::bind(&settings.listen).await.map_err(|error| {
+        tracing::error!(err = %error, "Unable to start web listener");
+        ExitCode::FAILURE
+    })?;
+    let guard = settings.web_config_file.as_ref().map(Guard::new).transpose().map_err(|error| {
+        tracing::error!(err = %error, "Unable to validate web configuration file");
+        ExitCode::FAILURE
+    })?;
+    let tls = guard.as_ref().is_some_and(Guard::is_tls);
+    for address in listeners.addresses() {
+        tracing::info!(%address, tls, "Start listening for connections");
+    }
+    Ok((listeners, guard.map(Arc::new)))
 }
 
 async fn open(
@@ -257,12 +263,22 @@ async fn close(store: Store) -> ExitCode {
     }
 }
 
+/// Waits for the next tick; for ever if there are none.
+async fn next(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => _ = ticks.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Takes signals and orders until one ends the server.
 async fn serve_until_told(
     received: &mut mpsc::Receiver<Command>,
     reloader: &mut Reloader,
     api: &Arc<Api>,
+    auto_reload: Option<Duration>,
 ) {
+    let mut looks = auto_reload.map(|every| interval_at(Instant::now() + every, every));
     let listen = |kind| signal(kind).expect("the runtime handles signals");
     let mut hangup = listen(SignalKind::hangup());
     let mut terminate = listen(SignalKind::terminate());
@@ -274,6 +290,11 @@ async fn serve_until_told(
                     tracing::error!(err = %error, "Error reloading config");
                 }
             }
+            () = next(&mut looks) => if reloader.has_changed()
+                && let Err(error) = reloader.reload(api).await
+            {
+                tracing::error!(err = %error, "Error reloading config");
+            },
             _ = terminate.recv() => break tracing::warn!(signal = "terminated", "Received an OS signal, exiting gracefully..."),
             _ = interrupt.recv() => break tracing::warn!(signal = "interrupt", "Received an OS signal, exiting gracefully..."),
             command = received.recv() => match command {

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tsdb::retention::Retention;
 
+use super::changes::Files;
 use super::mechanisms::mechanisms;
 use super::settings::{self, RETENTION_MS_DEFAULT, Settings};
 use super::store::Store;
@@ -37,6 +38,8 @@ pub(super) struct Reloader {
     successful: Arc<Gauge>,
     success_timestamp: Arc<Gauge>,
     running: Option<Running>,
+    /// What the configuration in force was loaded from.
+    loaded_from: Option<Files>,
 }
 
 struct Running {
@@ -75,7 +78,13 @@ impl Reloader {
                 "Timestamp of the last successful configuration reload.",
             ),
             running: None,
+            loaded_from: None,
         }
+    }
+
+    /// True if what is in force is not what the files say, or they cannot be read.
+    pub(super) fn has_changed(&self) -> bool {
+        self.loaded_from.as_ref().is_some_and(Files::have_changed)
     }
 
     /// The configuration's file, for messages.
@@ -194,6 +203,7 @@ impl Reloader {
         for section in config.not_acted_upon() {
             tracing::warn!(%section, "section is read and not acted upon yet");
         }
+        self.loaded_from = self.file.as_ref().map(|it| Files::of(it, &config));
         let options = self.database_options(&config);
         let running = self.running.as_ref().expect("the parts are started first");
         if 0 < options.retention_bytes && 0.0 < options.retention_percentage {

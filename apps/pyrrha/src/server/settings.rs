@@ -17,6 +17,10 @@ pub(crate) struct Settings {
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) listen: Vec<String>,
     pub(crate) http: httpserver::Options,
+    /// The file that says who may connect, and how; `None`: everybody, without TLS.
+    pub(crate) web_config_file: Option<PathBuf>,
+    /// How often to look for a changed configuration; `None`: never.
+    pub(crate) auto_reload: Option<Duration>,
     pub(crate) lifecycle: bool,
     pub(crate) admin: bool,
     pub(crate) cors_origin: regexp::Matcher,
@@ -69,6 +73,10 @@ impl Settings {
                 read_timeout: duration(values, "web.read-timeout")?,
                 ..httpserver::Options::default()
             },
+            web_config_file: Some(values.text("web.config.file"))
+                .filter(|it| !it.is_empty())
+                .map(Into::into),
+            auto_reload: auto_reload(values, &features)?,
             lifecycle: values.is_on("web.enable-lifecycle"),
             admin: values.is_on("web.enable-admin-api"),
             cors_origin: regexp::Matcher::new(values.text("web.cors.origin"))
@@ -153,6 +161,21 @@ fn database(values: &Values<'_>) -> Result<(tsdb::Options, bool), String> {
     Ok((options, is_default))
 }
 
+/// The shortest time between two looks for a changed configuration.
+const AUTO_RELOAD_MIN: Duration = Duration::from_secs(1);
+
+fn auto_reload(values: &Values<'_>, features: &Features) -> Result<Option<Duration>, String> {
+    let interval = duration(values, "config.auto-reload-interval")?;
+    let as_feature = features.has("auto-reload-config");
+    if as_feature {
+        tracing::warn!(
+            "the feature auto-reload-config is deprecated, use the flag --config.auto-reload"
+        );
+    }
+    let is_on = as_feature || values.is_on("config.auto-reload");
+    Ok(is_on.then(|| interval.max(AUTO_RELOAD_MIN)))
+}
+
 fn agent(values: &Values<'_>) -> Result<AgentOptions, String> {
     let defaults = AgentOptions::default();
     let segment_bytes = bytes(values, "storage.agent.wal-segment-size")?;
@@ -231,7 +254,8 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 18] = [
+const FEATURES: [&str; 19] = [
+    "auto-reload-config",
     "fast-startup",
     "memory-snapshot-on-shutdown",
     "created-timestamp-zero-ingestion",

@@ -16,4 +16,5 @@ mod registries;
 mod sample_app;
 mod server;
 mod start;
+mod web_config;
 mod zero;
