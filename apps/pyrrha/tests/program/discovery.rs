@@ -13,8 +13,9 @@ use testkit::{Program, free_port, http, peer, wait_for};
 
 use crate::server::{Server, pyrrha, serve_pages, serve_typed, write_config};
 
-/// A refresh, a pause before the news is told, and a slow machine.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long news may take: a refresh interval of half a second and a pause of at most 5 s. The rest is for a slow
+/// machine.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Waits until the targets of a job have these addresses.
 fn wait_for_targets(server: &Server, job: &str, expected: &[&str]) -> Vec<Value> {

@@ -1,6 +1,8 @@
 //! A Docker engine, asked over its API.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, USER_AGENT};
 use httpclient::{Client, Connection, Request};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, Error, SeqAccess, Visitor};
 use tokio::task::spawn_blocking;
 
 use crate::discoverer::Failure;
@@ -17,6 +19,10 @@ use crate::query::query;
 
 /// The longest answer that is read; a label's value ends at 16 MiB.
 const BODY_BYTES_MAX: usize = 15 << 20;
+
+/// The most containers, networks and the like. One that says nothing of itself takes three bytes of text and hundreds
+/// in memory.
+const ITEMS_MAX: usize = 100_000;
 
 /// How long an answer is waited for where nothing is refreshed.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,6 +34,40 @@ pub(crate) struct Engine {
     pub(crate) base: String,
     pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
+}
+
+/// A list that ends; a null is an empty one.
+struct List<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_unit<E>(self) -> Result<List<T>, E> {
+        Ok(List(Vec::new()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            if items.len() == ITEMS_MAX {
+                return Err(A::Error::custom(format!("more than {ITEMS_MAX} items")));
+            }
+            items.push(item);
+        }
+        Ok(List(items))
+    }
 }
 
 /// Why there is no answer.
@@ -75,9 +115,9 @@ impl Engine {
             let message = message.map_or_else(|_| String::new(), |it: Message| it.message);
             return Err(Failure(format!("Error response from daemon: {status}: {message}")));
         }
-        let parsed = spawn_blocking(move || serde_json::from_slice(&body)).await;
+        let parsed = spawn_blocking(move || serde_json::from_slice::<List<T>>(&body)).await;
         let items = parsed.map_err(|it| Failure(it.to_string()))?;
-        items.map(Option::unwrap_or_default).map_err(|it| Failure(it.to_string()))
+        items.map(|it| it.0).map_err(|it| Failure(it.to_string()))
     }
 }
 

@@ -129,6 +129,11 @@ async fn asks_the_engine() {
     )
     .await;
     check(
+        json("200 OK", &format!("[{}{{}}]", "{},".repeat(100_000))),
+        "error while listing containers: more than 100000 items at line 1 column 300004",
+    )
+    .await;
+    check(
         Reply::Endless("HTTP/1.1 200 OK\r\n\r\n[".into()),
         "error while listing containers: body size limit exceeded",
     )

@@ -93,7 +93,7 @@ async fn says_why_there_is_nothing() {
     .await;
     check(
         r#"{"/services": 1}"#,
-        "error while listing swarm services: invalid type: integer `1`, expected a sequence at line 1 column 1",
+        "error while listing swarm services: invalid type: integer `1`, expected a list at line 1 column 1",
     )
     .await;
 }

@@ -13,6 +13,9 @@ use serde_json::error::Category;
 /// The longest address, name or value that is taken. Upstream has no bound; a label ends at 16 MiB.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
+/// The most groups and targets: three bytes of text can be one, which takes a hundred in memory.
+const ITEMS_MAX: usize = 1_000_000;
+
 /// The most labels that the targets of a group have together.
 const GROUP_LABELS_MAX: usize = 10_000_000;
 
@@ -77,17 +80,28 @@ impl<'de> Visitor<'de> for List {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut groups = Vec::new();
-        while let Some(group) = items.next_element_seed(Any(Group))? {
+        let (mut groups, mut n_items) = (Vec::new(), 0);
+        while let Some(group) = items.next_element_seed(Any(Group(&mut n_items)))? {
+            count(&mut n_items)?;
             groups.push(group.ok_or_else(|| Error::custom("nil target group item found"))?);
         }
         Ok(groups)
     }
 }
 
-struct Group;
+/// Counts one more.
+fn count<E: Error>(n_items: &mut usize) -> Result<(), E> {
+    *n_items += 1;
+    match *n_items {
+        ..=ITEMS_MAX => Ok(()),
+        _ => Err(E::custom(format!("more than {ITEMS_MAX} groups and targets"))),
+    }
+}
 
-impl<'de> Visitor<'de> for Group {
+/// Has the number of items so far.
+struct Group<'a>(&'a mut usize);
+
+impl<'de> Visitor<'de> for Group<'_> {
     type Value = Option<TargetGroup>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,7 +119,7 @@ impl<'de> Visitor<'de> for Group {
         while let Some(name) = fields.next_key_seed(Any(KEY))? {
             // Go takes names in any case.
             match name.to_ascii_lowercase().as_str() {
-                "targets" => targets = fields.next_value_seed(Any(Targets))?,
+                "targets" => targets = fields.next_value_seed(Any(Targets(self.0)))?,
                 "labels" => labels = fields.next_value_seed(Any(GroupLabels))?,
                 _ => return Err(Error::custom(format!("json: unknown field {}", quote(&name)))),
             }
@@ -117,9 +131,10 @@ impl<'de> Visitor<'de> for Group {
     }
 }
 
-struct Targets;
+/// Has the number of items so far.
+struct Targets<'a>(&'a mut usize);
 
-impl<'de> Visitor<'de> for Targets {
+impl<'de> Visitor<'de> for Targets<'_> {
     type Value = Vec<Labels>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,6 +148,7 @@ impl<'de> Visitor<'de> for Targets {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut targets = Vec::new();
         while let Some(address) = items.next_element_seed(Any(ADDRESS))? {
+            count(self.0)?;
             targets.push(Labels::from_pairs([("__address__", address)]));
         }
         Ok(targets)
@@ -244,6 +260,10 @@ mod tests {
         check("[] []", "trailing characters at line 1 column 4");
         let long = format!(r#"[{{"targets":["{}"]}}]"#, "a".repeat(TEXT_BYTES_MAX + 1));
         check(&long, "a text of 1048577 bytes is too long");
+        let many = format!("[{}{{}}]", "{},".repeat(ITEMS_MAX));
+        check(&many, "more than 1000000 groups and targets");
+        let many = format!(r#"[{{"targets":[{}""]}}]"#, "\"\",".repeat(ITEMS_MAX));
+        check(&many, "more than 1000000 groups and targets");
         check(
             &"[".repeat(100_000),
             "json: cannot unmarshal array into Go value of type struct { Targets []string \"json:\\\"targets\\\"\"; Labels model.LabelSet \"json:\\\"labels\\\"\" }",
