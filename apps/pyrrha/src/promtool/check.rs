@@ -3,12 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ArgMatches;
 use config::check::{CheckOptions, Line, Report, config_files, rule_files, rules_text};
 use httpserver::Guard;
 use stdx::SystemDirectory;
 
+use super::http_api::{HttpApi, block_on};
 use super::{LINT, files, text};
 
 /// Checks configurations, and the rule files that they name.
@@ -51,6 +53,25 @@ pub(super) fn web_configs(matches: &ArgMatches) -> ExitCode {
         }
     }
     code
+}
+
+/// How long a server may take to say how it is.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks a server how it is: `path` is `/-/healthy` or `/-/ready`.
+pub(super) fn status(matches: &ArgMatches, path: &str) -> ExitCode {
+    let (server, config_file) = (text(matches, "url"), text(matches, "http.config.file"));
+    let api = HttpApi::new(server, config_file);
+    match api.and_then(|api| block_on(api.page(path, STATUS_TIMEOUT))) {
+        Ok(page) => {
+            eprintln!("  SUCCESS:  {page}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn check(matches: &ArgMatches, run: impl FnOnce(&CheckOptions<'_>) -> Report) -> ExitCode {

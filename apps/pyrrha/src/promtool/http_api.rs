@@ -61,6 +61,18 @@ impl HttpApi {
         Ok(Self { client, url: url.trim_end_matches('/').to_owned() })
     }
 
+    /// Asks for a path below the server's address. Returns the body.
+    pub(super) async fn page(&self, path: &str, timeout: Duration) -> Result<String, String> {
+        let request = Request::get(format!("{}{path}", self.url), timeout);
+        let fetched = self.client.fetch(&request, BODY_BYTES_MAX).await;
+        let (status, _, body) = fetched.map_err(|error| error.to_string())?;
+        if status.as_u16() != 200 {
+            let (url, status) = (&self.url, status.as_u16());
+            return Err(format!("check failed: URL={url}, status={status}"));
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// Asks for a path below `/api/v1`. Returns the data and the warnings.
     pub(super) async fn get(
         &self,

@@ -98,7 +98,7 @@ fn family_of(name: &str, families: &BTreeMap<String, Family>) -> String {
     name.to_owned()
 }
 
-/// All findings, by family.
+/// All findings, by family and text.
 fn problems(families: &BTreeMap<String, Family>) -> Vec<(&str, String)> {
     let mut found = Vec::new();
     for (name, family) in families.iter().filter(|(_, it)| !it.series.is_empty()) {
@@ -112,6 +112,7 @@ fn problems(families: &BTreeMap<String, Family>) -> Vec<(&str, String)> {
             add("metric not unique".into());
         }
     }
+    found.sort();
     found
 }
 
@@ -152,12 +153,14 @@ fn check_suffixes(name: &str, family: &Family, add: &mut impl FnMut(String)) {
 }
 
 fn check_name(name: &str, family: &Family, add: &mut impl FnMut(String)) {
-    let words: Vec<String> = name.to_lowercase().split('_').map(str::to_owned).collect();
-    if let Some((unit, base)) = words.iter().find_map(|it| other_unit(it)) {
+    if let Some((unit, base)) = name.split('_').find_map(unit_of).filter(|it| it.0 != it.1) {
         add(format!("use base unit \"{base}\" instead of \"{unit}\""));
     }
     let kind = family.kind.as_str();
-    if family.kind != MetricType::Unknown && words.iter().any(|it| it == kind) {
+    let lower = name.to_lowercase();
+    // A name may begin with what must not follow in it.
+    let words: Vec<&str> = lower.split('_').skip(1).collect();
+    if family.kind != MetricType::Unknown && words.contains(&kind) {
         add(format!("metric name should not include type '{kind}'"));
     }
     if name.contains(':') {
@@ -169,7 +172,7 @@ fn check_name(name: &str, family: &Family, add: &mut impl FnMut(String)) {
     if family.label_names.iter().any(|it| is_camel_case(it)) {
         add("label names should be written in 'snake_case' not 'camelCase'".into());
     }
-    if words.iter().any(|it| ABBREVIATED.contains(&&it[..])) {
+    for _ in ABBREVIATED.iter().filter(|it| words.contains(it)) {
         add("metric names should not contain abbreviated units".into());
     }
 }
@@ -181,12 +184,18 @@ fn is_camel_case(name: &str) -> bool {
     name.as_bytes().windows(2).any(|it| it[0].is_ascii_lowercase() && it[1].is_ascii_uppercase())
 }
 
-const BASE_UNITS: [&str; 9] =
-    ["amperes", "bytes", "celsius", "grams", "joules", "kelvin", "meters", "seconds", "volts"];
-
-/// Units that are no base units, and the one to use.
-const OTHER_UNITS: [(&str, &str); 18] = [
-    ("metres", "meters"),
+/// Units, each with the one to use in its place.
+const UNITS: [(&str, &str); 24] = [
+    ("amperes", "amperes"),
+    ("bytes", "bytes"),
+    ("celsius", "celsius"),
+    ("grams", "grams"),
+    ("joules", "joules"),
+    ("kelvin", "kelvin"),
+    ("meters", "meters"),
+    ("metres", "metres"),
+    ("seconds", "seconds"),
+    ("volts", "volts"),
     ("minutes", "seconds"),
     ("hours", "seconds"),
     ("days", "seconds"),
@@ -201,9 +210,6 @@ const OTHER_UNITS: [(&str, &str); 18] = [
     ("calories", "joules"),
     ("pounds", "grams"),
     ("ounces", "grams"),
-    ("feet", "meters"),
-    ("tons", "grams"),
-    ("kwh", "joules"),
 ];
 
 const PREFIXES: [&str; 18] = [
@@ -211,15 +217,9 @@ const PREFIXES: [&str; 18] = [
     "mebi", "giga", "gibi", "tera", "tebi", "peta", "pebi",
 ];
 
-/// The word and its base unit, if the word is a unit that is not a base unit.
-fn other_unit(word: &str) -> Option<(&str, &'static str)> {
-    let base = |unit: &str| {
-        let other = OTHER_UNITS.iter().find(|(it, _)| *it == unit).map(|(_, base)| *base);
-        other.or_else(|| BASE_UNITS.iter().copied().find(|it| *it == unit))
-    };
-    if BASE_UNITS.contains(&word) || word == "metres" {
-        return None;
-    }
+/// The word and its base unit, if the word is a unit.
+fn unit_of(word: &str) -> Option<(&str, &'static str)> {
+    let base = |unit: &str| UNITS.iter().find(|it| it.0 == unit).map(|it| it.1);
     let found =
         base(word).or_else(|| PREFIXES.iter().find_map(|it| base(word.strip_prefix(it)?)))?;
     Some((word, found))
@@ -232,11 +232,17 @@ fn print_cardinality(families: &BTreeMap<String, Family>) {
         families.iter().map(|(name, it)| (name, it.series.len())).collect();
     rows.retain(|(_, n)| 0 < *n);
     rows.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    println!("{:50} {:>12} {:>12}", "Metric", "Cardinality", "Percentage");
+    let mut table = vec![["Metric".to_owned(), "Cardinality".into(), "Percentage".into()]];
     for (name, n) in rows {
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         let percent = n as f64 * 100.0 / total as f64;
-        println!("{name:50} {n:>12} {percent:>11.2}%");
+        table.push([name.clone(), n.to_string(), format!("{percent:.2}%")]);
+    }
+    table.push(["Total".into(), total.to_string(), "100%".into()]);
+    let width = |at: usize| table.iter().map(|it| it[at].chars().count()).max().unwrap_or(0) + 4;
+    let [first, second, third] = [0, 1, 2].map(width);
+    for [name, n, percent] in &table {
+        println!("{name:first$}{n:second$}{percent:third$}");
     }
 }
 
@@ -256,7 +262,7 @@ mod tests {
         check("# HELP a_total A.\n# TYPE a_total counter\na_total 1\n", &[]);
         check(
             "# TYPE a counter\na 1\n",
-            &["a no help text", "a counter metrics should have \"_total\" suffix"],
+            &["a counter metrics should have \"_total\" suffix", "a no help text"],
         );
         check(
             "# HELP a_milliseconds A.\n# TYPE a_milliseconds gauge\na_milliseconds 1\n",
@@ -269,9 +275,50 @@ mod tests {
         check(
             "# HELP a_gauge A.\n# TYPE a_gauge gauge\na_gauge{fooBar=\"1\"} 1\na_gauge{fooBar=\"1\"} 2\n",
             &[
-                "a_gauge metric name should not include type 'gauge'",
                 "a_gauge label names should be written in 'snake_case' not 'camelCase'",
+                "a_gauge metric name should not include type 'gauge'",
                 "a_gauge metric not unique",
+            ],
+        );
+        let named = |name: &str, expected: &[&str]| {
+            let page = format!("# HELP {name} A.\n# TYPE {name} gauge\n{name} 1\n");
+            let expected: Vec<String> = expected.iter().map(|it| format!("{name} {it}")).collect();
+            check(&page, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+        };
+        let abbreviated = "metric names should not contain abbreviated units";
+        named("a_kb_ms", &[abbreviated, abbreviated]);
+        named("s_gauges", &[]);
+        named("gauge_a", &[]);
+        named("a_metres_minutes", &[]);
+        named("a_minutes_seconds", &["use base unit \"seconds\" instead of \"minutes\""]);
+        named("a_kibibits", &["use base unit \"bytes\" instead of \"kibibits\""]);
+        named("a_millivolts", &["use base unit \"volts\" instead of \"millivolts\""]);
+        named("a_kilometres", &["use base unit \"metres\" instead of \"kilometres\""]);
+        named("a_feet_kwh", &[]);
+        named(
+            "a:b_total",
+            &[
+                "metric names should not contain ':'",
+                "non-counter metrics should not have \"_total\" suffix",
+            ],
+        );
+        named(
+            "a_timestamp_seconds_bucket",
+            &["non-histogram metrics should not have \"_bucket\" suffix"],
+        );
+        named(
+            "a_count",
+            &["non-histogram and non-summary metrics should not have \"_count\" suffix"],
+        );
+        check(
+            "# HELP a_timestamp_seconds A.\n# TYPE a_timestamp_seconds untyped\na_timestamp_seconds{le=\"1\",quantile=\"1\"} 1\n",
+            &[],
+        );
+        check(
+            "# HELP aB A.\n# TYPE aB summary\naB{quantile=\"1\",le=\"1\"} 1\naB_sum 1\naB_count 1\n",
+            &[
+                "aB metric names should be written in 'snake_case' not 'camelCase'",
+                "aB non-histogram metrics should not have \"le\" label",
             ],
         );
     }

@@ -78,7 +78,9 @@ fn command() -> Command {
                         .arg(switch("extended").help("Print extended information related to the cardinality."))
                         .arg(lint_arg("all")),
                 )
-                .subcommand(discovery::command()),
+                .subcommand(discovery::command())
+                .subcommand(status_command("healthy", "Check if the Prometheus server is healthy."))
+                .subcommand(status_command("ready", "Check if the Prometheus server is ready.")),
         )
         .subcommand(query::command())
         .subcommand(tsdb::command())
@@ -96,12 +98,20 @@ fn check(matches: &ArgMatches) -> ExitCode {
             lint::metrics(matches.get_flag("extended"), text(matches, "lint"))
         }
         Some(("service-discovery", matches)) => discovery::main(matches),
+        Some(("healthy", matches)) => check::status(matches, "/-/healthy"),
+        Some(("ready", matches)) => check::status(matches, "/-/ready"),
         _ => unreachable!("clap asks for a subcommand"),
     }
 }
 
 fn switch(name: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue)
+}
+
+fn status_command(name: &'static str, about: &'static str) -> Command {
+    let url = Arg::new("url").long("url").default_value("http://localhost:9090");
+    let url = url.help("The URL for the Prometheus server.");
+    Command::new(name).about(about).arg(url).arg(http_api::config_arg())
 }
 
 fn unknown_fields_arg() -> Arg {

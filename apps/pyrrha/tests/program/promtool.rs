@@ -85,6 +85,43 @@ fn checks_files() {
     );
 }
 
+#[test]
+fn checks_what_the_flags_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let jobs = "scrape_configs: [{job_name: a, scrape_interval: 3m}]\n";
+    std::fs::write(folder.join("a.yml"), format!("rule_files: ['*.rules']\n{jobs}")).unwrap();
+    let agent = "field rule_files is not allowed in agent mode";
+    check(folder, &["check", "config", "a.yml"], 0, "SUCCESS: a.yml is valid", "");
+    check(folder, &["check", "config", "--agent", "a.yml"], 1, "", agent);
+    let lint = ["check", "config", "--lint=all", "--lint-fatal", "a.yml"];
+    check(folder, &lint, 0, "SUCCESS", "");
+    let shorter = [&["check", "--query.lookback-delta=3m"], &lint[1..]].concat();
+    check(
+        folder,
+        &shorter,
+        3,
+        "",
+        "too long scrape interval found, data point will be marked as stale - job: a",
+    );
+    std::fs::write(folder.join("b.yml"), format!("{jobs}new: 1\n")).unwrap();
+    check(folder, &["check", "config", "b.yml"], 1, "", "field new not found in type config.plain");
+    check(folder, &["check", "config", "--ignore-unknown-fields", "b.yml"], 0, "SUCCESS", "");
+}
+
+#[test]
+fn asks_a_server_how_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = serve_pages(|path| format!("this is {path}\n"));
+    for name in ["healthy", "ready"] {
+        let url = format!("--url=http://127.0.0.1:{port}/");
+        let expected = format!("  SUCCESS:  this is /-/{name}\n");
+        check(folder.path(), &["check", name, &url], 0, "", &expected);
+        let refused = "dial tcp 127.0.0.1:1: connect: connection refused";
+        check(folder.path(), &["check", name, "--url=127.0.0.1:1"], 1, "", refused);
+    }
+}
+
 /// What `check service-discovery` of a program prints for a job.
 fn discovered(program: &Path, before: &[&str], folder: &Path, job: &str) -> Value {
     let args = ["check", "service-discovery", "--timeout=1s", "prometheus.yml", job];
