@@ -206,13 +206,12 @@ impl KubernetesDiscoverer {
             if cluster.n_changed() == 0 {
                 since = Instant::now();
             }
-            let mut next = Some(event);
-            while let Some(event) = next {
+            let waiting = std::iter::from_fn(|| events.try_recv().ok()).take(EVENTS_MAX);
+            for event in std::iter::once(event).chain(waiting) {
                 if let Change::Listed(_) = event.change {
                     unlisted.retain(|it| *it != (event.resource, event.namespace.clone()));
                 }
                 self.take(&mut cluster, event);
-                next = events.try_recv().ok();
             }
             if !unlisted.is_empty() {
                 continue;

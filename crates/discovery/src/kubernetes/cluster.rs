@@ -4,7 +4,7 @@
 //! endpoint's pod): what was looked up while a group was made is noted, and when that changes the group is made anew.
 //! Touches neither network nor clock.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use model::TargetGroup;
@@ -61,14 +61,12 @@ impl Cluster {
         match change {
             Change::Set(object) => self.set(resource, object, &mut tell),
             Change::Removed(object) => self.remove(resource, &object.key(), &mut tell),
-            Change::Listed(objects) => {
-                let listed: HashSet<String> = objects.iter().map(Object::key).collect();
+            Change::Listed(keys) => {
                 for key in self.keys(resource, namespace.as_deref()) {
-                    if !listed.contains(key.as_ref()) {
+                    if !keys.contains(key.as_ref()) {
                         self.remove(resource, &key, &mut tell);
                     }
                 }
-                objects.into_iter().for_each(|it| self.set(resource, it, &mut tell));
             }
         }
     }

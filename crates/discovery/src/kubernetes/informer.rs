@@ -11,6 +11,7 @@
 //! Every watch that ends is followed by a pause, which grows unless the watch had lasted. Memory is bounded by one page
 //! of text and one line, besides the objects themselves.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +76,8 @@ pub(crate) struct Event {
 /// How the objects changed.
 #[derive(Debug)]
 pub(crate) enum Change {
-    /// These are all.
-    Listed(Vec<Object>),
+    /// A list has ended: objects with other keys are gone.
+    Listed(HashSet<String>),
     /// One is new or has changed.
     Set(Object),
     /// One is gone.
@@ -143,9 +144,9 @@ impl Informer {
         );
     }
 
-    /// Lists all objects. Returns the version of the list.
+    /// Lists all objects, which are sent as they come. Returns the version of the list.
     async fn list(&self, connection: &mut Connection) -> Result<String, Problem> {
-        let (mut objects, mut n_bytes, mut next) = (Vec::new(), 0_u64, String::new());
+        let (mut keys, mut n_bytes, mut next) = (HashSet::new(), 0_u64, String::new());
         loop {
             let pairs = [("limit", PAGE_OBJECTS), ("continue", next.as_str())];
             let form = if self.is_bare { Form::BareList } else { Form::Whole };
@@ -157,10 +158,13 @@ impl Informer {
                 return Err(Problem::Garbage("the list is too long".into()));
             }
             let page = self.parse(text).await?;
-            objects.extend(page.objects);
+            for object in page.objects {
+                keys.insert(object.key());
+                self.send(Change::Set(object)).await;
+            }
             next = page.next;
             if next.is_empty() {
-                self.send(Change::Listed(objects)).await;
+                self.send(Change::Listed(keys)).await;
                 return Ok(page.version);
             }
         }

@@ -1,6 +1,6 @@
 //! Clusters that change at random, and objects that are damaged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -79,14 +79,24 @@ fn change() -> impl Strategy<Value = (Resource, Vec<(u8, u8)>, u8)> {
     (prop::sample::select(&RESOURCES[..]), objects, 0..8_u8)
 }
 
-fn event(resource: Resource, objects: &[(u8, u8)], kind: u8) -> Option<Event> {
-    let made_up = |it: &(u8, u8)| made_up(resource, it.0, it.1);
-    let change = match kind {
-        0 => Change::Listed(objects.iter().map(made_up).collect()),
-        1 | 2 => Change::Removed(made_up(objects.first()?)),
-        _ => Change::Set(made_up(objects.first()?)),
-    };
-    Some(Event { resource, namespace: None, change })
+/// Takes a change in, as an informer of this namespace sends it.
+fn take(cluster: &mut Cluster, resource: Resource, namespace: Option<&str>, change: Change) {
+    cluster.take(Event { resource, namespace: namespace.map(Into::into), change }, |_| ());
+}
+
+/// Takes a list in, as an informer of this namespace sends it.
+fn list(
+    cluster: &mut Cluster,
+    resource: Resource,
+    namespace: Option<&str>,
+    objects: impl IntoIterator<Item = Object>,
+) {
+    let mut keys = HashSet::new();
+    for object in objects {
+        keys.insert(object.key());
+        take(cluster, resource, namespace, Change::Set(object));
+    }
+    take(cluster, resource, namespace, Change::Listed(keys));
 }
 
 proptest! {
@@ -98,8 +108,14 @@ proptest! {
     ) {
         let (mut cluster, mut groups) = (Cluster::new(role, ALL), Groups::new());
         for (resource, objects, kind) in changes {
-            if let Some(event) = event(resource, &objects, kind) {
-                cluster.take(event, |_| ());
+            let mut objects = objects.iter().map(|it| made_up(resource, it.0, it.1));
+            match kind {
+                0 => list(&mut cluster, resource, None, objects),
+                1 | 2 => {
+                    let removed = objects.next().map(Change::Removed);
+                    removed.into_iter().for_each(|it| take(&mut cluster, resource, None, it));
+                }
+                _ => objects.for_each(|it| take(&mut cluster, resource, None, Change::Set(it))),
             }
             if kind.is_multiple_of(2) {
                 publish(&mut cluster, &mut groups);
@@ -108,8 +124,7 @@ proptest! {
         publish(&mut cluster, &mut groups);
         let mut fresh = Cluster::new(role, ALL);
         for (resource, objects) in cluster.objects {
-            let change = Change::Listed(objects.into_values().collect());
-            fresh.take(Event { resource, namespace: None, change }, |_| ());
+            list(&mut fresh, resource, None, objects.into_values());
         }
         let mut expected = Groups::new();
         publish(&mut fresh, &mut expected);
@@ -122,15 +137,12 @@ proptest! {
 fn forgets() {
     let mut cluster = Cluster::new(Resource::Pod, ALL);
     for resource in [Resource::Pod, Resource::Node] {
-        let objects = (0..6).map(|name| made_up(resource, name, name)).collect();
-        let change = Change::Listed(objects);
-        cluster.take(Event { resource, namespace: None, change }, |_| ());
+        list(&mut cluster, resource, None, (0..6).map(|name| made_up(resource, name, name)));
     }
     assert_eq!(cluster.changed_groups(usize::MAX).len(), 6);
     assert_eq!((cluster.used.len(), cluster.users.is_empty()), (6, false));
     for resource in [Resource::Pod, Resource::Node] {
-        let change = Change::Listed(Vec::new());
-        cluster.take(Event { resource, namespace: None, change }, |_| ());
+        list(&mut cluster, resource, None, []);
     }
     assert!(cluster.changed_groups(usize::MAX).iter().all(|it| it.targets.is_empty()));
     assert!(cluster.used.is_empty() && cluster.users.is_empty());
@@ -140,16 +152,11 @@ fn forgets() {
 #[test]
 fn a_list_is_about_its_namespace() {
     let mut cluster = Cluster::new(Resource::Pod, Attach::default());
-    let objects = (0..4).map(|name| made_up(Resource::Pod, name, 0)).collect();
-    let event = |namespace: Option<&str>, objects| Event {
-        resource: Resource::Pod,
-        namespace: namespace.map(Into::into),
-        change: Change::Listed(objects),
-    };
-    cluster.take(event(None, objects), |_| ());
-    let mut effects = Vec::new();
-    cluster.take(event(Some("odd"), vec![made_up(Resource::Pod, 1, 0)]), |it| effects.push(it));
-    assert_eq!(effects, [Effect::Deleted], "the other of that namespace");
+    list(&mut cluster, Resource::Pod, None, (0..4).map(|name| made_up(Resource::Pod, name, 0)));
+    list(&mut cluster, Resource::Pod, Some("odd"), [made_up(Resource::Pod, 1, 0)]);
+    let left = cluster.keys(Resource::Pod, None).len();
+    let of_namespace = cluster.keys(Resource::Pod, Some("odd"));
+    assert_eq!((left, of_namespace), (3, vec!["odd/n0".into()]), "the others stay");
 }
 
 /// Damaged objects are refused or taken for what they look like; none panics.
@@ -166,8 +173,7 @@ fn survives_damaged_objects() {
                 for resource in RESOURCES {
                     let Ok(object) = resource.parse_object(damaged.as_bytes()) else { continue };
                     let mut cluster = Cluster::new(resource, ALL);
-                    let change = Change::Set(object);
-                    cluster.take(Event { resource, namespace: None, change }, |_| ());
+                    take(&mut cluster, resource, None, Change::Set(object));
                     cluster.changed_groups(usize::MAX);
                 }
             }

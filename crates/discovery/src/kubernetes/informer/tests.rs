@@ -49,7 +49,7 @@ fn start(
 async fn next(events: &mut mpsc::Receiver<Event>) -> String {
     let event = timeout(LONG, events.recv()).await.expect("in time").expect("it runs");
     match event.change {
-        Change::Listed(objects) => format!("listed {}", objects.len()),
+        Change::Listed(keys) => format!("listed {}", keys.len()),
         Change::Set(object) => format!("set {}", object.key()),
         Change::Removed(object) => format!("removed {}", object.key()),
     }
