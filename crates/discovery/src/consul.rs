@@ -34,6 +34,9 @@ use crate::mechanism::Setup;
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(15);
 
+/// How long the first report waits for all services.
+const HOLD: Duration = Duration::from_secs(5);
+
 /// The shortest refresh interval.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
@@ -58,6 +61,8 @@ struct Wanted {
     interval: Duration,
     /// The pause after a failure.
     retry: Duration,
+    /// How long the first report waits for all services.
+    hold: Duration,
 }
 
 struct ConsulDiscoverer {
@@ -93,6 +98,7 @@ fn discoverer(setup: &Setup<'_>) -> Result<ConsulDiscoverer, Failure> {
         tag_separator: section.text("tag_separator").to_owned(),
         interval: setup.duration("refresh_interval").max(INTERVAL_MIN),
         retry: RETRY,
+        hold: HOLD,
     };
     Ok(ConsulDiscoverer { agent: Agent::new(setup)?, wanted })
 }
@@ -126,14 +132,16 @@ impl ConsulDiscoverer {
             datacenter = self.datacenter(&updates) => datacenter,
         };
         let (reports, mut received) = mpsc::channel(REPORTS_MAX);
+        let release = Instant::now() + self.wanted.hold;
         let task = Task { agent: self.agent, wanted: self.wanted, datacenter, reports };
         let mut watches = Watches::new(Arc::new(task));
         loop {
-            let report = tokio::select! {
+            let groups = tokio::select! {
                 () = stop.stopped() => break,
-                Some(report) = received.recv() => report,
+                Some(report) = received.recv() => watches.take(report),
+                () = sleep_until(release), if watches.held.is_some() => watches.held.take(),
             };
-            if let Some(groups) = watches.take(report) {
+            if let Some(groups) = groups {
                 updates.send(groups).await;
             }
         }
@@ -170,7 +178,7 @@ struct Watches {
     /// Ends its tasks when it is dropped.
     tasks: JoinSet<()>,
     services: BTreeMap<String, Watch>,
-    /// Groups of the first report, until all services have answered.
+    /// Groups of the first report, until all services have answered or have had their time.
     held: Option<Vec<TargetGroup>>,
     knows_catalog: bool,
 }

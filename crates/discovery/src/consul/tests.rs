@@ -4,6 +4,7 @@ use client::Registry;
 use config::Config;
 use serde_json::{Value, json};
 use testkit::Consul;
+use testkit::stub::serve;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -22,11 +23,14 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// Discovers with short pauses.
-    fn start(agent: &Consul, keys: &str) -> Self {
+    /// Discovers with short pauses; the first report waits as long as the test.
+    fn start(port: u16, keys: &str) -> Self {
+        Self::start_with(port, keys, LONG)
+    }
+
+    fn start_with(port: u16, keys: &str, hold: Duration) -> Self {
         let text = format!(
-            "scrape_configs: [{{job_name: j, consul_sd_configs: [{{server: '127.0.0.1:{}', {keys}}}]}}]",
-            agent.port
+            "scrape_configs: [{{job_name: j, consul_sd_configs: [{{server: '127.0.0.1:{port}', {keys}}}]}}]"
         );
         let config = Config::load(text.as_bytes(), &config::Options::default()).expect("good");
         let section = &config.scrape_configs[0].discovery.others["consul_sd_configs"][0];
@@ -43,6 +47,7 @@ impl Fixture {
         let mut discoverer = discoverer(&setup).expect("options that work");
         discoverer.wanted.interval = Duration::from_millis(10);
         discoverer.wanted.retry = Duration::from_millis(10);
+        discoverer.wanted.hold = hold;
         let (sender, updates) = mpsc::channel(1);
         let (running, stop) = Stop::new();
         tokio::spawn(discoverer.discover(Updates::new(1, sender), stop));
@@ -84,7 +89,7 @@ async fn asks_again_for_its_datacenter() {
         let agent = Consul::start();
         agent.set("web", &[instance("10.0.0.1")]);
         agent.answer_next(raw);
-        let mut it = Fixture::start(&agent, "");
+        let mut it = Fixture::start(agent.port, "");
         assert_eq!(it.next().await, [""; 0], "{raw}: nobody waits for it");
         assert_eq!(it.next().await, ["web: 10.0.0.1:80"], "{raw}");
         assert_eq!(it.failures(), 1.0, "{raw}");
@@ -97,7 +102,7 @@ async fn asks_again_for_the_catalog() {
         let agent = Consul::start();
         agent.set("web", &[instance("10.0.0.1")]);
         agent.answer_next(raw);
-        let mut it = Fixture::start(&agent, "datacenter: d");
+        let mut it = Fixture::start(agent.port, "datacenter: d");
         assert_eq!(it.next().await, [""; 0], "{raw}: nobody waits for it");
         assert_eq!(it.next().await, ["web: 10.0.0.1:80"], "{raw}");
         assert_eq!(it.failures(), 1.0, "{raw}");
@@ -108,7 +113,7 @@ async fn asks_again_for_the_catalog() {
 async fn keeps_what_it_found_while_the_agent_fails() {
     let agent = Consul::start();
     agent.set("web", &[instance("10.0.0.1")]);
-    let mut it = Fixture::start(&agent, "datacenter: d, services: [web]");
+    let mut it = Fixture::start(agent.port, "datacenter: d, services: [web]");
     assert_eq!(it.next().await, ["web: 10.0.0.1:80"]);
     for (n, raw) in GARBAGE.iter().enumerate() {
         agent.answer_next(raw);
@@ -120,6 +125,22 @@ async fn keeps_what_it_found_while_the_agent_fails() {
     }
     // A connection that is closed without a word was closed at rest: the question goes out again at once.
     assert_eq!(it.failures(), (GARBAGE.len() - 1) as f64);
+}
+
+/// A service of which nothing is heard does not keep the others.
+#[tokio::test]
+async fn waits_for_nobody_for_ever() {
+    let port = serve(|asked, peer| {
+        if asked.path.ends_with("hangs") {
+            peer.wait_closed();
+        }
+        asked.value("index") == "0" && peer.json(200, "X-Consul-Index: 1\r\n", "[]")
+    });
+    let hold = Duration::from_secs(1);
+    let mut it = Fixture::start_with(port, "datacenter: d, services: [a, b, hangs]", hold);
+    let mut groups = it.next().await;
+    groups.sort();
+    assert_eq!(groups, ["a: ", "b: "]);
 }
 
 #[test]
