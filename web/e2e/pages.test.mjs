@@ -1,4 +1,4 @@
-/** Opens both pages as a user would, reads what they show, and takes their pictures. */
+/** Opens the pages as a user would, reads what they show, and takes their pictures. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -187,4 +187,57 @@ test("the targets page is filtered, and shows what was discovered", async () => 
   await page.locator(".cm-content").waitFor();
   assert.equal(new URL(page.url()).pathname, "/query");
   assert.deepEqual(complaints, []);
+});
+
+test("the TSDB page shows the head, the disk, and who fills the database", async () => {
+  await open("/targets");
+  await page.getByRole("link", { name: "TSDB", exact: true }).click();
+  const box = (name) => page.getByRole("region", { name, exact: true });
+  const text = async (name) => (await box(name).innerText()).replace(/\u202f/g, "");
+  await box("Head").waitFor();
+  assert.match(await text("Head"), /Series\s+\d{3,}[^]*From\s+20\d\d-/);
+  assert.match(await text("Memory"), /Limit\s+[\d.]+ [KMGT]iB[^]*New series\s+taken/);
+  assert.match(await text("Disk"), /Free\s+[\d.]+ [KMGT]iB[^]*Compaction\s+goes on/);
+  assert.match(await text("Blocks"), /Blocks 0\s+None yet/);
+  assert.match(await text("Series by metric name"), /node_cpu_seconds_total\s+\d+/);
+  assert.equal(new URL(page.url()).pathname, "/tsdb-status");
+  assert.equal(await page.locator(".notice").count(), 0);
+  await screenshot(page, "tsdb");
+  assert.deepEqual(complaints, []);
+});
+
+test("the TSDB page says what was lost, who is rationed, and what the blocks are", async () => {
+  await open("/query");
+  const answer = (path, data) => page.route(`**/api/v1/status/${path}`, (route) => route.fulfill({ json: { status: "success", data } }));
+  const gib = 2 ** 30;
+  await answer("storage", {
+    disk: { total: 100 * gib, free: gib, floor: 5 * gib, compactionPaused: true },
+    repairs: ["wal at segment 00000003 at 17: checksum mismatch; took out 41 bytes"],
+    quarantined: [{ name: "01BZJ9WJQPWHGNC2W4J9TA62KC.quarantined", reason: "its index is torn" }],
+    leftOut: [{ name: "01BZJ9WJQPWHGNC2W4J9TA62KD", reason: "" }],
+  });
+  await answer("memory", { limit: 2 * gib, used: 2 * gib, scarce: true, refused: [{ job: "bomb", value: 1234 }] });
+  const blocks = [0, 1].map((n) => ({ ulid: `01BZJ9WJQPWHGNC2W4J9TA62K${n}`, minTime: n * 7_200_000, maxTime: (n + 1) * 7_200_000, stats: { numSamples: 12345 }, compaction: { level: 1, hints: n ? ["from-out-of-order"] : undefined } }));
+  await answer("tsdb/blocks", { blocks });
+  await page.goto(`${server.url}/tsdb-status`);
+  await page.locator(".notice").nth(2).waitFor();
+  const notices = (await page.locator(".notice").allInnerTexts()).join("\n");
+  for (const part of ["took out 41 bytes", "62KC.quarantined: its index is torn", "01BZJ9WJQPWHGNC2W4J9TA62KD"]) assert.ok(notices.includes(part), `${part} in ${notices}`);
+  const box = (name) => page.getByRole("region", { name, exact: true }).innerText();
+  assert.match(await box("Memory"), /rationed by job[^]*bomb \(1\u202f234\)/);
+  assert.match(await box("Disk"), /paused[^]*nearly full/);
+  const rows = await page.getByRole("region", { name: "Blocks" }).locator("tbody tr").allInnerTexts();
+  assert.match(rows[0], /62K1 from-out-of-order\s+1970-01-01 02:00:00\s+2h\s+1\s+0\s+12\u202f345/);
+  assert.equal(rows.length, 2);
+  await screenshot(page, "tsdb-losses");
+});
+
+test("while the log is read, the TSDB page says how far", async () => {
+  await open("/query");
+  await page.route("**/api/v1/status/{tsdb,storage,memory}*", (route) => route.fulfill({ status: 503, body: "Service Unavailable" }));
+  await page.route("**/api/v1/status/tsdb/blocks", (route) => route.fulfill({ status: 503, body: "Service Unavailable" }));
+  await page.route("**/-/ready", (route) => route.fulfill({ status: 503, body: "Service Unavailable" }));
+  await page.route("**/api/v1/status/walreplay", (route) => route.fulfill({ json: { status: "success", data: { min: 10, max: 20, current: 15 } } }));
+  await page.goto(`${server.url}/tsdb-status`);
+  await page.locator(".empty strong", { hasText: "Starting 50 %" }).waitFor();
 });

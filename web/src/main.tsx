@@ -6,6 +6,7 @@ import "./styles/controls.css";
 import "./styles/shell.css";
 import "./styles/query.css";
 import "./styles/targets.css";
+import "./styles/tsdb.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";

@@ -18,7 +18,7 @@ use crate::Api;
 use crate::v1::status::build_object;
 
 /// Routes that the page's own script answers.
-const APP_ROUTES: [&str; 2] = ["/query", "/targets"];
+const APP_ROUTES: [&str; 3] = ["/query", "/targets", "/tsdb-status"];
 
 pub(crate) fn router(api: &Arc<Api>) -> Router {
     let mut routes = Router::new()

@@ -62,6 +62,59 @@ export interface MemoryData {
   refused: { job: string; value: number }[];
 }
 
+/** A name and how many, or how many bytes. */
+export interface Stat {
+  name: string;
+  value: number;
+}
+
+/** Times in milliseconds. */
+export interface HeadStats {
+  numSeries: number;
+  numLabelPairs: number;
+  chunkCount: number;
+  minTime: number;
+  maxTime: number;
+}
+
+export interface TsdbData {
+  headStats: HeadStats;
+  seriesCountByMetricName: Stat[];
+  labelValueCountByLabelName: Stat[];
+  memoryInBytesByLabelName: Stat[];
+  seriesCountByLabelValuePair: Stat[];
+}
+
+/** What a block says of itself; times in milliseconds. */
+export interface Block {
+  ulid: string;
+  minTime: number;
+  maxTime: number;
+  stats: { numSamples?: number; numSeries?: number; numChunks?: number; numTombstones?: number };
+  compaction: { level: number; hints?: string[] };
+}
+
+/** Bytes of the file system, and how many are to stay free. */
+export interface DiskData {
+  total: number;
+  free: number;
+  floor: number;
+  compactionPaused: boolean;
+}
+
+/** Something that cannot be read, and why, if that is known. */
+export interface Named {
+  name: string;
+  reason: string;
+}
+
+export interface StorageData {
+  disk?: DiskData;
+  repairs: string[];
+  quarantined: Named[];
+  leftOut: Named[];
+}
+
 /** What comes back around the data of every answer. */
 export interface Answer<T> {
   data: T;

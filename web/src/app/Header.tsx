@@ -6,7 +6,7 @@ import { hrefOf, navigate, pathPrefix, type Page } from "./location.ts";
 import { useTheme, type Theme } from "./settings.ts";
 import { useServerStatus } from "./status.ts";
 
-const PAGES: readonly (readonly [Page, string])[] = [["query", "Query"], ["targets", "Targets"]];
+const PAGES: readonly (readonly [Page, string])[] = [["query", "Query"], ["targets", "Targets"], ["tsdb-status", "TSDB"]];
 const NEXT: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
 
 export function Header({ page }: { page: Page }) {

@@ -9,6 +9,7 @@ test("the prefix is what comes before the page", () => {
   check("/graph", "");
   check("/targets", "");
   check("/prom/query", "/prom");
+  check("/prom/tsdb-status", "/prom");
   check("/a/b/targets", "/a/b");
   check("/prom/", "/prom");
   check("/query/query", "/query");
@@ -16,6 +17,7 @@ test("the prefix is what comes before the page", () => {
 
 test("pages are known by their name", () => {
   assert.equal(pageOf("/prom/targets"), "targets");
+  assert.equal(pageOf("/prom/tsdb-status/"), "tsdb-status");
   assert.equal(pageOf("/prom/query"), "query");
   assert.equal(pageOf("/"), "query");
 });

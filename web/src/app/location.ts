@@ -2,9 +2,10 @@
 
 import { useSyncExternalStore } from "react";
 
-export type Page = "query" | "targets";
+/** Pages by their names in addresses. */
+export type Page = "query" | "targets" | "tsdb-status";
 
-const KNOWN = /\/(query|graph|targets|index\.html)?\/?$/;
+const KNOWN = /\/(query|graph|targets|tsdb-status|index\.html)?\/?$/;
 
 /** The part of the path before the page's own name, so that everything works below any proxy prefix. */
 export function pathPrefix(path = window.location.pathname): string {
@@ -13,7 +14,8 @@ export function pathPrefix(path = window.location.pathname): string {
 
 /** The page a path names. */
 export function pageOf(path: string): Page {
-  return /\/targets\/?$/.test(path) ? "targets" : "query";
+  const name = /\/(targets|tsdb-status)\/?$/.exec(path)?.[1];
+  return (name as Page | undefined) ?? "query";
 }
 
 /** The address of a page. */
