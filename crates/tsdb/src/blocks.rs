@@ -19,7 +19,7 @@ use stdx::Directory;
 
 use crate::compact::{compact, write_block_counting};
 use crate::db::Inner;
-use crate::head::{HeadRange, What};
+use crate::head::{Head, HeadRange, What};
 use crate::metrics::Metrics;
 use crate::plan::{is_overlapping, plan, ranges};
 use crate::quarantine::{self, Quarantined};
@@ -210,12 +210,20 @@ impl Inner {
         let start = self.clock.monotonic();
         let source = HeadRange::new(&head, What::InOrder, mint, maxt - 1);
         let written = self.write_first(meta, Box::new(source))?;
-        if let Some(meta) = written {
-            let seconds = (self.clock.monotonic() - start).as_secs_f64();
-            tracing::info!(block = %meta.ulid, mint, maxt, series = meta.stats.n_series, seconds, "write block");
-            self.reload()?;
-        }
+        let Some(meta) = written else { return Ok(self.cut_nothing(&head, maxt)) };
+        let seconds = (self.clock.monotonic() - start).as_secs_f64();
+        tracing::info!(block = %meta.ulid, mint, maxt, series = meta.stats.n_series, seconds, "write block");
+        self.reload()?;
         Ok(head.truncate(maxt, &|| self.is_stopping()))
+    }
+
+    /// Cuts the head at `from`, before which it has nothing, or later, where it has something. False if the
+    /// database is being closed.
+    fn cut_nothing(&self, head: &Head, from: i64) -> bool {
+        let stop = || self.is_stopping();
+        // Who has a batch open may put samples there.
+        head.wait_for_appenders_before(head.end_of_nothing(from), &stop)
+            && head.truncate(head.end_of_nothing(from), &stop)
     }
 
     /// Writes a block of what was in none before.

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
+use chunk::{ChunkData, cut};
 use wal::checkpoint::CheckpointError;
 use wal::{ReadError, checkpoint, segment};
 
 use super::index::pairs_of;
 use super::pairs::PairId;
-use super::series::page_of;
+use super::querier::decode;
+use super::series::{Finished, Page, Series, page_of};
 use super::{Head, WAL_FOLDER};
 use crate::sync::{lock, read, write};
 
@@ -33,6 +35,38 @@ impl Head {
             seconds.observe((self.clock.monotonic() - start).as_secs_f64());
         }
         true
+    }
+
+    /// The start of the block range with the first sample from `from` on; but not beyond where the head would no
+    /// longer be old enough to be cut.
+    pub(crate) fn end_of_nothing(&self, from: i64) -> i64 {
+        let range_ms = self.chunk_range_ms;
+        let not_due = self.time_range().1.saturating_sub(range_ms.saturating_mul(3) / 2);
+        let end = cut::range_end(not_due.saturating_sub(1), range_ms);
+        let first = self.pages.all().into_iter().filter_map(|(n, page)| {
+            let page = lock(&page);
+            let records = page.refs(n).filter_map(|it| page.get(it));
+            records.filter_map(|it| self.first_t(&page, it, from)).min()
+        });
+        let start = |t: i64| cut::range_end(t, range_ms).saturating_sub(range_ms);
+        first.min().map_or(end, |t| start(t).min(end)).max(from)
+    }
+
+    /// The time of a series' first sample from `from` on, or a little before it; `None` without any.
+    fn first_t(&self, page: &Page, record: &Series, from: i64) -> Option<i64> {
+        let finished: Vec<Finished> = page.finished(record).collect();
+        for it in finished.iter().rev() {
+            let found = match self.chunk_files.mint(it.at) {
+                Ok(mint) if from <= mint => Some(mint),
+                // What is older in it is deleted.
+                _ => self.chunk_files.read(it.at).ok().and_then(|it| first_t(it.data(), from)),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        let open = record.open.as_ref()?;
+        if from <= open.first_t() { Some(open.first_t()) } else { first_t(open.as_data(), from) }
     }
 
     /// Drops chunks that end before `mint`, then series without chunks, then what only they used.
@@ -161,4 +195,11 @@ impl Head {
         let last = first + (newest.saturating_sub(1).saturating_sub(*first)) * 2 / 3;
         Ok((*first < last).then_some(last))
     }
+}
+
+/// The time of a chunk's first sample from `from` on.
+fn first_t(chunk: ChunkData<'_>, from: i64) -> Option<i64> {
+    let mut samples = storage::Samples::default();
+    decode(chunk, from, i64::MAX, &mut samples).ok()?;
+    samples.t.first().into_iter().chain(samples.histogram_t.first()).min().copied()
 }
