@@ -38,7 +38,7 @@ impl ValidationScheme {
     /// True if `name` may name a label.
     pub fn is_label_name(self, name: &str) -> bool {
         match self {
-            Self::Utf8 => !name.is_empty() && !name.contains('\u{fffd}'),
+            Self::Utf8 => !name.is_empty() && is_utf8(name),
             Self::Legacy => model::is_legacy_label_name(name),
         }
     }
@@ -50,6 +50,11 @@ impl ValidationScheme {
             Self::Legacy => model::is_legacy_metric_name(name),
         }
     }
+}
+
+/// False for text that stands for bytes that are none.
+pub(crate) fn is_utf8(text: &str) -> bool {
+    !text.contains(|c| c == char::REPLACEMENT_CHARACTER || stdx::undecodable::byte_of(c).is_some())
 }
 
 /// How names beyond the old character set are asked for in a scrape.

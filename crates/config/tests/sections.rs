@@ -43,6 +43,14 @@ fn scalars() {
         "global: {external_labels: {a: !!binary x}}",
         "yaml: !!binary value contains invalid base64 data",
     );
+    check(
+        "global: {external_labels: {!!binary \"Yf8=\": x}}",
+        "\"a\\xff\" is not a valid label name",
+    );
+    check(
+        "global: {external_labels: {a: !!binary \"/w==\"}}",
+        "\"\\xff\" is not a valid label value",
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Metric and label names, and quoting as Go's `strconv.Quote` does it.
 
+use stdx::undecodable::byte_of;
+
 /// True for `[a-zA-Z_][a-zA-Z0-9_]*`.
 pub fn is_legacy_label_name(name: &str) -> bool {
     let mut bytes = name.bytes();
@@ -15,7 +17,7 @@ pub fn is_legacy_metric_name(name: &str) -> bool {
 }
 
 /// Quotes `s` with `"` as Go does: `\a \b \f \n \r \t \v \\ \"`, other controls as `\x01`, unprintable
-/// characters as `\u200b` or `\U000e0001`.
+/// characters as `\u200b` or `\U000e0001`, bytes that are no UTF-8 (`stdx::undecodable`) as `\xff`.
 pub fn quote(s: &str) -> String {
     let mut out = String::with_capacity(s.len() + 2);
     out.push('"');
@@ -31,6 +33,7 @@ pub fn quote(s: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\x0b' => out.push_str("\\v"),
             c if c < ' ' || c == '\x7f' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if let Some(byte) = byte_of(c) => out.push_str(&format!("\\x{byte:02x}")),
             c if is_printable(c) => out.push(c),
             c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => out.push_str(&format!("\\U{:08x}", u32::from(c))),

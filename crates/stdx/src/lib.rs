@@ -6,6 +6,7 @@
 //! - [`gofloat`]: floats as Go writes and reads them.
 //! - [`glob`]: file name patterns.
 //! - [`sort`]: sorting that can be given up.
+//! - [`undecodable`]: bytes that are no UTF-8, carried in text.
 //! - [`varint`]: LEB128 numbers, plain and zig-zag.
 //! - [`xml`]: small XML documents, read into a tree.
 
@@ -17,6 +18,7 @@ pub mod gofloat;
 mod mapped;
 pub mod sort;
 mod subdirectory;
+pub mod undecodable;
 pub mod varint;
 pub mod xml;
 

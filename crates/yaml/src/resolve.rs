@@ -13,7 +13,7 @@ pub(crate) enum Scalar {
     Float(f64),
     Str,
     Timestamp,
-    /// Bytes of `!!binary`, as text.
+    /// Bytes of `!!binary`, as text; see [`stdx::undecodable`].
     Binary(String),
     Merge,
     /// Text under a tag of the user's own.
@@ -111,7 +111,7 @@ fn binary(value: &str) -> Result<Scalar, Fatal> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(text);
     let bytes =
         bytes.map_err(|_| Fatal("yaml: !!binary value contains invalid base64 data".into()))?;
-    Ok(Scalar::Binary(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(Scalar::Binary(stdx::undecodable::decode(&bytes)))
 }
 
 /// Text that starts with a digit or a sign.

@@ -7,7 +7,7 @@ use yaml::{Decode, Decoder, Fatal, Node, Value};
 
 use super::protocols::{Protocol, check_protocols, names};
 use crate::echo::Echo;
-use crate::names::{EscapingScheme, ScrapeProtocol, ValidationScheme};
+use crate::names::{EscapingScheme, ScrapeProtocol, ValidationScheme, is_utf8};
 use crate::paths::join;
 use crate::scalar::{duration, parsed};
 
@@ -123,6 +123,9 @@ impl Global {
         let scheme = written.validation_scheme.unwrap_or_default();
         if let Some(name) = self.external_labels.keys().find(|it| !scheme.is_label_name(it)) {
             return Err(Fatal(format!("{} is not a valid label name", quote(name))));
+        }
+        if let Some(value) = self.external_labels.values().find(|it| !is_utf8(it)) {
+            return Err(Fatal(format!("{} is not a valid label value", quote(value))));
         }
         if self.scrape_interval_ms == 0 {
             self.scrape_interval_ms = defaults.scrape_interval_ms;
