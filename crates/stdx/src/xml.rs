@@ -267,4 +267,11 @@ mod tests {
         assert_eq!(root.items("l").len(), 2);
         assert!(root.items("m").is_empty());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "(<[ab/?!> ]|<a>|</a>|<!--|-->|<!\\[CDATA\\[|]]>|&[a-z#x0-9]{0,4};|[a\"'é&;>]){0,20}") {
+            let _ = parse(&text);
+        }
+    }
 }
