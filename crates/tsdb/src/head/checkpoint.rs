@@ -101,13 +101,13 @@ impl Head {
         newest.behind + writer.n_bytes().saturating_sub(newest.at)
     }
 
-    /// True if the log has grown by `bytes` since the last checkpoint, and by half the size of that.
+    /// True if the log has grown by `bytes` since the last checkpoint, and by the size of that.
     pub(crate) fn is_checkpoint_due(&self, bytes: u64) -> bool {
-        let (half, is_barred) = {
+        let (last, is_barred) = {
             let newest = lock(&self.newest_checkpoint);
-            (newest.n_bytes / 2, newest.is_barred)
+            (newest.n_bytes, newest.is_barred)
         };
-        0 < bytes && !is_barred && bytes.max(half) <= self.bytes_to_replay()
+        0 < bytes && !is_barred && bytes.max(last) <= self.bytes_to_replay()
     }
 
     /// Bytes of the newest checkpoint.
