@@ -20,6 +20,21 @@ pub fn put_i64(out: &mut Vec<u8>, v: i64) {
 /// `bytes` is then where it was.
 #[inline]
 pub fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    // Most numbers are short.
+    match **bytes {
+        [a, ..] if a < 0x80 => {
+            *bytes = &bytes[1..];
+            Some(u64::from(a))
+        }
+        [a, b, ..] if b < 0x80 => {
+            *bytes = &bytes[2..];
+            Some(u64::from(a & 0x7f) | u64::from(b) << 7)
+        }
+        _ => take_long(bytes),
+    }
+}
+
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut v = 0u64;
     for (i, &byte) in bytes.iter().enumerate().take(10) {
         if i == 9 && 1 < byte {
