@@ -38,7 +38,7 @@ impl<'a> LabelsRef<'a> {
         Labels::from_encoded(self.0)
     }
 
-    /// Keeps the labels whose name `keep` accepts; `scratch` is where they lie then, if not all do.
+    /// Keeps the labels whose name `keep` accepts; `scratch` is where they lie then, if others lay between them.
     pub fn filter<'b>(
         self,
         mut keep: impl FnMut(&[u8]) -> bool,
@@ -49,19 +49,24 @@ impl<'a> LabelsRef<'a> {
     {
         scratch.clear();
         let mut walk = self.iter_bytes();
-        let (mut kept_from, mut before) = (0, 0);
+        // What is kept and not copied; mostly only the metric name goes, which is the first.
+        let (mut kept, mut before) = (0..0, 0);
         while let Some((name, _)) = walk.next() {
             let after = self.0.len() - walk.rest().len();
-            if !keep(name) {
-                scratch.extend_from_slice(&self.0[kept_from..before]);
-                kept_from = after;
+            if keep(name) {
+                if kept.end < before {
+                    scratch.extend_from_slice(&self.0[kept]);
+                    kept = before..before;
+                }
+                kept.end = after;
             }
             before = after;
         }
-        if kept_from == 0 {
-            return self;
+        let kept = &self.0[kept];
+        if scratch.is_empty() {
+            return LabelsRef(kept);
         }
-        scratch.extend_from_slice(&self.0[kept_from..]);
+        scratch.extend_from_slice(kept);
         LabelsRef(scratch)
     }
 }
