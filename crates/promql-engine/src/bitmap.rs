@@ -40,6 +40,17 @@ impl Bitmap {
         self.words[at / 64] |= 1 << (at % 64);
     }
 
+    /// Sets `n` bits, from `from` on.
+    pub(crate) fn set_run(&mut self, from: usize, n: usize) {
+        debug_assert!(from + n <= self.len, "bits {from}..{} of {}", from + n, self.len);
+        let (mut at, end) = (from, from + n);
+        while at < end {
+            let n = (64 - at % 64).min(end - at);
+            self.words[at / 64] |= u64::MAX >> (64 - n) << (at % 64);
+            at += n;
+        }
+    }
+
     #[inline]
     pub(crate) fn clear(&mut self, at: usize) {
         self.words[at / 64] &= !(1 << (at % 64));
@@ -129,6 +140,10 @@ mod tests {
         assert!(full.all());
         full.and(&a);
         assert_eq!(full, a);
+        full.reset(130);
+        full.set_run(3, 0);
+        full.set_run(62, 67);
+        assert_eq!(full.ones().collect::<Vec<_>>(), (62..129).collect::<Vec<_>>());
         a.reset(3);
         assert_eq!((a.count(), a.len()), (0, 3));
     }

@@ -161,6 +161,13 @@ impl Column {
         self.present.set(at);
     }
 
+    /// Holds values at the steps from `at` on.
+    #[inline]
+    pub(crate) fn set_run(&mut self, at: usize, values: &[f64]) {
+        self.values[at..at + values.len()].copy_from_slice(values);
+        self.present.set_run(at, values.len());
+    }
+
     /// Appends a histogram; steps must come ascending.
     pub(crate) fn push_histogram(&mut self, at: usize, histogram: Arc<FloatHistogram>) {
         let at = u32::try_from(at).expect("a grid has less than 2^32 steps");

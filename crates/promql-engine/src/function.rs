@@ -5,6 +5,7 @@
 //! `fn` ([`math`], [`date`]).
 
 pub(crate) mod date;
+pub(crate) mod even;
 pub(crate) mod extended;
 pub(crate) mod extended_histogram;
 pub(crate) mod found;

@@ -39,13 +39,18 @@ impl<'k> Keep<'k> {
     /// Replaces `key` by an encoding of the labels of a set that decide: equal for equal ones.
     pub(crate) fn encode(&self, labels: LabelsRef<'_>, key: &mut Vec<u8>) {
         key.clear();
-        for (name, value) in labels.iter_bytes() {
-            if self.keeps(name) {
-                // No text contains this byte.
-                key.extend_from_slice(name);
-                key.push(0xFF);
-                key.extend_from_slice(value);
-                key.push(0xFF);
+        if !self.named {
+            labels.iter_bytes().filter(|it| self.keeps(it.0)).for_each(|it| put(key, it));
+            return;
+        }
+        // Both ascend, and mostly those named are found before the end.
+        let mut named = self.labels.iter().map(String::as_bytes).peekable();
+        for label in labels.iter_bytes() {
+            while named.next_if(|it| *it < label.0).is_some() {}
+            match named.peek() {
+                Some(it) if *it == label.0 => put(key, label),
+                Some(_) => {}
+                None => return,
             }
         }
     }
@@ -54,6 +59,15 @@ impl<'k> Keep<'k> {
     pub(crate) fn of(&self, labels: &Labels) -> Labels {
         labels.filter_bytes(|name| self.keeps(name))
     }
+}
+
+/// Appends a label to a key.
+fn put(key: &mut Vec<u8>, (name, value): (&[u8], &[u8])) {
+    // No text contains this byte.
+    key.extend_from_slice(name);
+    key.push(0xFF);
+    key.extend_from_slice(value);
+    key.push(0xFF);
 }
 
 /// The series of an operator in groups.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use storage::Samples;
 
 use super::RangeFunction;
+use super::even::Even;
 use super::found::{Finding, Found};
-use super::window::{BLOCK, Bounds, Slide, Window};
+use super::window::{BLOCK, Bounds, Slide, Window, Windows};
 use super::{histogram_rate, starts};
 use crate::context::Worker;
 use crate::{Column, QueryError};
@@ -24,16 +25,28 @@ pub(crate) fn fill_extrapolated(
     let mut found = Found::default();
     if !samples.st.is_empty() && counter {
         fill_with_starts(seconds, slide, samples, worker, out, &mut found)?;
+    } else if slide.grid.len == 1 {
+        fill_one((counter, seconds), slide, samples, worker, out)?;
     } else {
         let resets = if counter { resets(&samples.v) } else { Vec::new() };
         let mut block = Block::new(counter, seconds);
         let mut next_reset = 0;
-        slide.each_block(&samples.t, worker, |windows| {
-            block.load(windows, samples);
-            if next_reset < resets.len() {
-                block.add_resets(windows, &samples.v, &resets, &mut next_reset);
+        slide.each_block(&samples.t, worker, |windows| match windows {
+            Windows::Any(windows) => {
+                block.load(windows, samples);
+                if next_reset < resets.len() {
+                    let spans = windows.iter().map(|it| (it.from as usize, it.to as usize));
+                    block.add_resets(spans, &samples.v, &resets, &mut next_reset);
+                }
+                block.finish(windows, out);
             }
-            block.finish(windows, out);
+            Windows::Even(windows) => {
+                block.load_even(windows, samples);
+                if next_reset < resets.len() {
+                    block.add_resets(windows.spans(), &samples.v, &resets, &mut next_reset);
+                }
+                block.finish_even(windows, samples, out);
+            }
         })?;
     }
     if !samples.histogram_t.is_empty() {
@@ -46,6 +59,32 @@ pub(crate) fn fill_extrapolated(
         histogram_rate::fill_extrapolated(function, slide, samples, worker, out, &mut found)?;
     }
     Ok(found)
+}
+
+/// Fills a column with one step; given whether it is of a counter, and seconds to divide by.
+fn fill_one(
+    (counter, seconds): (bool, Option<f64>),
+    slide: &Slide,
+    samples: &Samples,
+    worker: &mut Worker<'_>,
+    out: &mut Column,
+) -> Result<(), QueryError> {
+    slide.each(samples, worker, |window| {
+        let (Window { t, v, end, .. }, [first_v, .., last_v]) = (window, window.v) else { return };
+        let mut rise = last_v - first_v;
+        if counter {
+            resets(v).into_iter().for_each(|at| rise += v[at - 1]);
+        }
+        let stretch = Stretch {
+            counter,
+            seconds,
+            range: (end.saturating_sub(slide.range_ms), end),
+            t: (t[0], t[t.len() - 1]),
+            n: t.len(),
+            start: 0,
+        };
+        out.set(window.step, rise * stretch.factor(rise, *first_v));
+    })
 }
 
 /// Fills a column with `rate` or `increase` of floats that have start times.
@@ -114,29 +153,15 @@ impl Stretch {
 
     /// By how much `rise`, from the first value `first` on, is to be stretched to cover the window.
     pub(super) fn factor(&self, rise: f64, first: f64) -> f64 {
-        let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
-        let mut sampled = seconds(self.t.0, self.t.1);
-        let average = if 1 < self.n { sampled / (self.n - 1) as f64 } else { 0.0 };
-        let (threshold, half) = (average * 1.1, average / 2.0);
-        let mut to_start = seconds(self.range.0, self.t.0);
-        let mut to_end = seconds(self.t.1, self.range.1);
+        let ms = |from: i64, to: i64| (to - from) as f64;
+        let gaps = (self.n.max(2) - 1) as f64;
+        let borders = (ms(self.range.0, self.t.0), ms(self.t.1, self.range.1));
+        let mut reach = Reach::new(ms(self.t.0, self.t.1), gaps, borders);
         if self.starts_inside() {
-            to_start = 0.0;
-            sampled = seconds(self.start, self.t.1);
-        } else {
-            if threshold <= to_start {
-                to_start = half;
-            }
-            let to_zero = sampled * (first / rise);
-            if self.counter && 0.0 < rise && 0.0 <= first && to_zero < to_start {
-                to_start = to_zero;
-            }
+            reach.sampled = ms(self.start, self.t.1) / 1000.0;
+            return reach.factor(0.0, self.seconds);
         }
-        if threshold <= to_end {
-            to_end = half;
-        }
-        let factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-        self.seconds.map_or(factor, |seconds| factor / seconds)
+        reach.factor(reach.begin(self.counter, first, rise), self.seconds)
     }
 }
 
@@ -210,17 +235,17 @@ impl Block {
     /// Adds what was lost in resets, in their order.
     fn add_resets(
         &mut self,
-        windows: &[Bounds],
+        windows: impl Iterator<Item = (usize, usize)>,
         values: &[f64],
         resets: &[usize],
         next: &mut usize,
     ) {
-        for (at, window) in windows.iter().enumerate() {
-            while *next < resets.len() && resets[*next] <= window.from as usize {
+        for ((from, to), rise) in windows.zip(&mut self.rise) {
+            while *next < resets.len() && resets[*next] <= from {
                 *next += 1;
             }
-            for reset in resets[*next..].iter().take_while(|reset| **reset < window.to as usize) {
-                self.rise[at] += values[reset - 1];
+            for reset in resets[*next..].iter().take_while(|reset| **reset < to) {
+                *rise += values[reset - 1];
             }
         }
     }
@@ -237,24 +262,93 @@ impl Block {
         }
     }
 
-    /// By how much the rise is to be stretched to cover the window. A counter is not extrapolated below
-    /// zero.
+    /// By how much the rise is to be stretched to cover the window.
     #[inline]
     fn extrapolation(&self, at: usize) -> f64 {
-        let sampled = self.sampled[at] / 1000.0;
-        let (rise, first) = (self.rise[at], self.first[at]);
-        let average = sampled / self.gaps[at];
+        let reach =
+            Reach::new(self.sampled[at], self.gaps[at], (self.to_start[at], self.to_end[at]));
+        reach.factor(self.begin(&reach, at), self.seconds)
+    }
+
+    #[inline]
+    fn begin(&self, reach: &Reach, at: usize) -> f64 {
+        reach.begin(self.counter, self.first[at], self.rise[at])
+    }
+
+    /// [`Block::load`] for windows that are alike.
+    #[inline]
+    fn load_even(&mut self, windows: Even, samples: &Samples) {
+        let (from, to) = (windows.first.from as usize, windows.first.to as usize);
+        let firsts = samples.v[from..].iter().step_by(windows.stride);
+        let lasts = samples.v[to - 1..].iter().step_by(windows.stride);
+        let loaded = self.first.iter_mut().zip(&mut self.rise).take(windows.len);
+        for ((first_to, rise), (first, last)) in loaded.zip(firsts.zip(lasts)) {
+            (*first_to, *rise) = (*first, last - first);
+        }
+    }
+
+    /// [`Block::finish`] for windows that are alike: all are stretched as much, but those that would start
+    /// below zero.
+    #[inline]
+    fn finish_even(&mut self, windows: Even, samples: &Samples, out: &mut Column) {
+        let Bounds { from, to, step, start, end } = windows.first;
+        if to < from + 2 {
+            return;
+        }
+        let (first_t, last_t) = (samples.t[from as usize], samples.t[to as usize - 1]);
+        let borders = ((first_t - start) as f64, (end - last_t) as f64);
+        let reach = Reach::new((last_t - first_t) as f64, (to - from - 1).into(), borders);
+        let usual = reach.factor(reach.to_start, self.seconds);
+        let begins_later = |at| self.begin(&reach, at) < reach.to_start;
+        if (0..windows.len).fold(false, |any, at| any | begins_later(at)) {
+            for at in 0..windows.len {
+                self.rise[at] *= reach.factor(self.begin(&reach, at), self.seconds);
+            }
+        } else {
+            self.rise[..windows.len].iter_mut().for_each(|rise| *rise *= usual);
+        }
+        out.set_run(step, &self.rise[..windows.len]);
+    }
+}
+
+/// How far the samples of a window reach, and how far they are taken to reach beyond; in seconds.
+struct Reach {
+    sampled: f64,
+    to_start: f64,
+    to_end: f64,
+}
+
+impl Reach {
+    /// Of milliseconds from the first sample to the last, with so many samples behind the first, and from the
+    /// window's borders to these two. Beyond a border that is too far to belong to them, half of their average
+    /// distance is theirs.
+    #[inline]
+    fn new(sampled: f64, gaps: f64, (to_start, to_end): (f64, f64)) -> Self {
+        let sampled = sampled / 1000.0;
+        let average = sampled / gaps;
         let (threshold, half) = (average * 1.1, average / 2.0);
-        let to_start = self.to_start[at] / 1000.0;
-        let to_start = if threshold <= to_start { half } else { to_start };
-        let to_zero = sampled * (first / rise);
-        let below_zero = self.counter & (0.0 < rise) & (0.0 <= first) & (to_zero < to_start);
-        let to_start = if below_zero { to_zero } else { to_start };
-        let to_end = self.to_end[at] / 1000.0;
-        let to_end = if threshold <= to_end { half } else { to_end };
-        let factor = (sampled + to_start + to_end) / sampled;
-        let factor = if sampled == 0.0 { 1.0 } else { factor };
-        self.seconds.map_or(factor, |seconds| factor / seconds)
+        let near = |to_border: f64| {
+            let to_border = to_border / 1000.0;
+            if threshold <= to_border { half } else { to_border }
+        };
+        Self { sampled, to_start: near(to_start), to_end: near(to_end) }
+    }
+
+    /// How long before the first sample the rise is taken to have begun. A counter has not been below zero.
+    #[inline]
+    fn begin(&self, counter: bool, first: f64, rise: f64) -> f64 {
+        let to_zero = self.sampled * (first / rise);
+        let was_zero = counter & (0.0 < rise) & (0.0 <= first) & (to_zero < self.to_start);
+        if was_zero { to_zero } else { self.to_start }
+    }
+
+    /// By how much to stretch what happened between first and last sample, if it is taken to have begun
+    /// `to_start` before.
+    #[inline]
+    fn factor(&self, to_start: f64, seconds: Option<f64>) -> f64 {
+        let factor = (self.sampled + to_start + self.to_end) / self.sampled;
+        let factor = if self.sampled == 0.0 { 1.0 } else { factor };
+        seconds.map_or(factor, |seconds| factor / seconds)
     }
 }
 

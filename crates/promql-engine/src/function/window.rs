@@ -3,6 +3,7 @@
 use model::FloatHistogram;
 use storage::Samples;
 
+use super::even::{Even, Rhythm};
 use crate::context::Worker;
 use crate::plan::Shift;
 use crate::{Grid, QueryError};
@@ -111,7 +112,7 @@ impl Slide {
 pub(crate) const BLOCK: usize = 64;
 
 /// Where the floats of one step's window are among all floats of the series.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Bounds {
     /// The first one.
     pub(crate) from: u32,
@@ -121,6 +122,14 @@ pub(crate) struct Bounds {
     pub(crate) step: usize,
     pub(crate) start: i64,
     pub(crate) end: i64,
+}
+
+/// The windows of neighbouring steps.
+pub(crate) enum Windows<'w> {
+    /// Each by itself; empty ones too.
+    Any(&'w [Bounds]),
+    /// All alike.
+    Even(Even),
 }
 
 impl Slide {
@@ -134,32 +143,55 @@ impl Slide {
         &self,
         times: &[i64],
         worker: &mut Worker<'_>,
-        mut visit: impl FnMut(&[Bounds]),
+        mut visit: impl FnMut(Windows<'_>),
     ) -> Result<(), QueryError> {
         assert!(
             u32::try_from(times.len()).is_ok(),
             "a series has less than 2^32 samples in memory"
         );
         let mut span = Span::default();
+        let mut rhythm = Rhythm::new(self.grid.step);
         let mut bounds = [Bounds::default(); BLOCK];
         let mut queryable = 0;
         for first in (0..self.grid.len).step_by(BLOCK) {
             let block = &mut bounds[..BLOCK.min(self.grid.len - first)];
-            for (i, bounds) in block.iter_mut().enumerate() {
-                let end = self.shift.apply(self.grid.t(first + i));
-                let start = end.saturating_sub(self.range_ms);
-                span.slide(times, start, end);
-                #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
-                let (from, to) = (span.start as u32, span.end as u32);
-                *bounds = Bounds { from, to, step: first + i, start, end };
-            }
-            let covered: usize = block.iter().map(|it| (it.to - it.from) as usize).sum();
-            queryable += covered;
             worker.spend(4 * BLOCK)?;
-            visit(block);
+            block[0] = self.bounds(first, times, &mut span);
+            let even = rhythm.even(times, block[0], block.len());
+            if let Some(even) = even.filter(|_| self.moves_evenly(block[0], block.len())) {
+                queryable += span.len() * even.len;
+                span.skip(even.stride * (even.len - 1));
+                visit(Windows::Even(even));
+                continue;
+            }
+            for (i, bounds) in block.iter_mut().enumerate().skip(1) {
+                *bounds = self.bounds(first + i, times, &mut span);
+            }
+            queryable += block.iter().map(|it| (it.to - it.from) as usize).sum::<usize>();
+            visit(Windows::Any(block));
         }
         worker.count_queryable(queryable);
         Ok(())
+    }
+
+    /// True if `len` windows from `first` on are a step apart each: far out they pile up, and with `@` they
+    /// stay where they are.
+    fn moves_evenly(&self, first: Bounds, len: usize) -> bool {
+        let passed = self.grid.step * (len - 1) as i64;
+        let last = self.shift.apply(self.grid.t(first.step + len - 1));
+        first.end.checked_sub(self.range_ms) == Some(first.start)
+            && first.end.checked_add(passed) == Some(last)
+    }
+
+    /// Moves `span` to the window of `step`.
+    #[inline]
+    fn bounds(&self, step: usize, times: &[i64], span: &mut Span) -> Bounds {
+        let end = self.shift.apply(self.grid.t(step));
+        let start = end.saturating_sub(self.range_ms);
+        span.slide(times, start, end);
+        #[expect(clippy::cast_possible_truncation, reason = "the caller asserts it")]
+        let (from, to) = (span.start as u32, span.end as u32);
+        Bounds { from, to, step, start, end }
     }
 }
 
@@ -180,6 +212,11 @@ impl Span {
         while self.start < self.end && times[self.start] <= start {
             self.start += 1;
         }
+    }
+
+    fn skip(&mut self, n: usize) {
+        self.start += n;
+        self.end += n;
     }
 
     fn len(&self) -> usize {
