@@ -147,6 +147,11 @@ impl Querier for BlockQuerier {
         let numbers = select(self.block.index(), matchers, &Guard::default())?;
         Ok(cut(self.symbols_among(&numbers, |(name, _)| Some(name))?, limit))
     }
+
+    fn n_listed(&self, name: Option<&str>) -> usize {
+        let index = self.block.index();
+        name.map_or_else(|| index.label_names().count(), |name| index.n_values(name))
+    }
 }
 
 /// Selected series of a block, in label order.

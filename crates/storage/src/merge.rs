@@ -81,6 +81,10 @@ impl Querier for MergeQuerier {
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
         self.merge_lists(limit, |part| part.label_names(matchers, limit))
     }
+
+    fn n_listed(&self, name: Option<&str>) -> usize {
+        self.parts.iter().fold(0, |n, part| n.saturating_add(part.n_listed(name)))
+    }
 }
 
 /// Series of several sets, equal label sets joined.

@@ -46,6 +46,12 @@ pub trait Querier: Send + Sync {
     /// # Errors
     /// If the storage cannot be read.
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError>;
+
+    /// Roughly how many entries are looked at without matchers: values of the label `name`, or without one
+    /// label names. Who must not wait for many can then list a few at once.
+    fn n_listed(&self, _: Option<&str>) -> usize {
+        usize::MAX
+    }
 }
 
 /// What a selection is for.

@@ -113,7 +113,10 @@ fn check(db: &Db, all: &[Labels], matchers: &[Matcher]) -> Result<(), TestCaseEr
         prop_assert_eq!(found, &values[..], "{} {:?}", name, matchers);
         let found = querier.label_values(name, matchers, 3).expect("lists");
         prop_assert_eq!(found, &values[..values.len().min(3)], "{} {:?}", name, matchers);
+        prop_assert!((values.len()..1000).contains(&querier.n_listed(Some(name))));
     }
+    prop_assert!((names.len()..1000).contains(&querier.n_listed(None)));
+    prop_assert_eq!(querier.n_listed(Some("none")), 0);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use model::Matcher;
-use storage::ReadError;
+use storage::{Querier, ReadError};
 
 use super::{limit, look_up, selectors, time_range};
 use crate::envelope::{ApiError, Success, TRUNCATED};
@@ -17,7 +17,8 @@ pub(crate) async fn names(
 ) -> Result<Success, ApiError> {
     let limit = limit(&params)?;
     let (range, sets) = (time_range(&params)?, matcher_sets(&params)?);
-    let found = look_up(&api, range, move |querier| {
+    let is_short = is_short(&sets, None);
+    let found = look_up(&api, range, is_short, move |querier| {
         union(&sets, limit, |matchers, limit| querier.label_names(matchers, limit))
     });
     Ok(list(found.await?, limit))
@@ -34,10 +35,23 @@ pub(crate) async fn values(
     }
     let limit = limit(&params)?;
     let (range, sets) = (time_range(&params)?, matcher_sets(&params)?);
-    let found = look_up(&api, range, move |querier| {
+    let is_short = is_short(&sets, Some(name.clone()));
+    let found = look_up(&api, range, is_short, move |querier| {
         union(&sets, limit, |matchers, limit| querier.label_values(&name, matchers, limit))
     });
     Ok(list(found.await?, limit))
+}
+
+/// So many entries are looked at in some tenths of a millisecond.
+const LISTED_AT_ONCE_MAX: usize = 1024;
+
+/// Tells whether all values of a label, or all label names, are listed at once; with selectors nobody knows.
+fn is_short(
+    sets: &[Vec<Matcher>],
+    name: Option<String>,
+) -> impl FnOnce(&dyn Querier) -> bool + use<> {
+    let is_all = sets.is_empty();
+    move |querier| is_all && querier.n_listed(name.as_deref()) <= LISTED_AT_ONCE_MAX
 }
 
 fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, ApiError> {

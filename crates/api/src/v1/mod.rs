@@ -106,15 +106,19 @@ fn limit(params: &Params) -> Result<usize, ApiError> {
     param::limit(params.get("limit")).map_err(|error| ApiError::param("limit", error))
 }
 
-/// Runs a lookup over a view of `range` on a blocking thread.
+/// Runs a lookup over a view of `range`: here if it is short, else on a blocking thread, where it takes two
+/// threads to be woken.
 async fn look_up<T: Send + 'static>(
     api: &Api,
     (mint, maxt): (i64, i64),
+    is_short: impl FnOnce(&dyn Querier) -> bool,
     look: impl FnOnce(&dyn Querier) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let storage = storage(api)?;
-    let run = move || look(storage.queryable.querier(mint, maxt)?.as_ref());
-    let found = tokio::task::spawn_blocking(run).await;
-    let found = found.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
-    found.map_err(|error| ApiError::new(ErrorKind::Execution, error.to_string()))
+    let failed = |error: ReadError| ApiError::new(ErrorKind::Execution, error.to_string());
+    let querier = storage(api)?.queryable.querier(mint, maxt).map_err(failed)?;
+    if is_short(querier.as_ref()) {
+        return look(querier.as_ref()).map_err(failed);
+    }
+    let found = tokio::task::spawn_blocking(move || look(querier.as_ref())).await;
+    found.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?.map_err(failed)
 }

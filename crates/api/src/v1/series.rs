@@ -28,7 +28,8 @@ pub(crate) async fn series(
     }
     let limit = limit(&params)?;
     let range = time_range(&params)?;
-    let found = look_up(&api, range, move |querier| find(querier, &sets, range, limit)).await?;
+    let found =
+        look_up(&api, range, |_| false, move |querier| find(querier, &sets, range, limit)).await?;
     let cut = 0 < limit && limit < found.len();
     let shown = if cut { &found[..limit] } else { &found[..] };
     let success = Success::new(|out| json::array(out, shown, json::labels));

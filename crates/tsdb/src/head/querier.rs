@@ -189,6 +189,14 @@ impl Querier for HeadQuerier {
         let used = pairs.into_iter().filter(|it| index.pairs.name_of(*it).is_some());
         Ok(sorted(used.map(|it| index.pairs.get(it).0.to_owned()), limit))
     }
+
+    fn n_listed(&self, name: Option<&str>) -> usize {
+        let pairs = &read(&self.head.index).pairs;
+        match name {
+            None => pairs.names().count(),
+            Some(name) => pairs.find_name(name.as_bytes()).map_or(0, |id| pairs.of_name(id).len()),
+        }
+    }
 }
 
 fn sorted(all: impl Iterator<Item = String>, limit: usize) -> Vec<String> {
