@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) chunks_created: Arc<Counter>,
     pub(crate) chunks_removed: Arc<Counter>,
     pub(crate) active_appenders: Arc<Gauge>,
+    pub(crate) appenders_created: Arc<Counter>,
     pub(crate) mmap_chunks: Arc<Counter>,
     pub(crate) mmap_corruptions: Arc<Counter>,
     pub(crate) truncations: Arc<Counter>,
@@ -99,6 +100,7 @@ impl Metrics {
             chunks_removed: counter("prometheus_tsdb_head_chunks_removed_total", "Total number of chunks removed in the head"),
             active_appenders: registry
                 .gauge("prometheus_tsdb_head_active_appenders", "Number of currently active appender transactions"),
+            appenders_created: appenders_created(registry),
             mmap_chunks: counter("prometheus_tsdb_mmap_chunks_total", "Total number of chunks that were memory-mapped."),
             mmap_corruptions: counter(
                 "prometheus_tsdb_mmap_chunk_corruptions_total",
@@ -158,6 +160,11 @@ impl Metrics {
             )),
         }
     }
+}
+
+fn appenders_created(registry: &Registry) -> Arc<Counter> {
+    let name = "prometheus_tsdb_head_appenders_created_total";
+    registry.counter(name, "Total number of head appenders created.")
 }
 
 fn snapshot_replay_errors(registry: &Registry) -> Arc<Counter> {

@@ -287,6 +287,7 @@ const NAMES: &[&str] = &[
     "prometheus_tsdb_compactions_triggered_total",
     "prometheus_tsdb_data_replay_duration_seconds",
     "prometheus_tsdb_head_active_appenders",
+    "prometheus_tsdb_head_appenders_created_total",
     "prometheus_tsdb_head_chunks",
     "prometheus_tsdb_head_chunks_created_total",
     "prometheus_tsdb_head_chunks_removed_total",
@@ -361,6 +362,7 @@ fn metrics_have_their_names() {
     }
     assert!(0.0 < metric(&registry, "prometheus_tsdb_symbol_table_size_bytes"));
     assert!(0.0 < metric(&registry, "prometheus_tsdb_isolation_high_watermark"));
+    assert!(0.0 < metric(&registry, "prometheus_tsdb_head_appenders_created_total"));
 }
 
 /// As 2.1.0 left its blocks.

@@ -66,6 +66,7 @@ impl Refused {
 impl HeadAppender {
     pub(crate) fn new(head: Arc<Head>) -> Self {
         head.metrics.active_appenders.add(1.0);
+        head.metrics.appenders_created.inc();
         let batch = lock(&head.pool).pop().unwrap_or_default();
         let (number, min_valid) = head.open_appenders.open(|| head.min_appendable());
         let admission = head.admission(min_valid);
