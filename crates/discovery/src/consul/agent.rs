@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
 use crate::discoverer::Failure;
+use crate::json::parse;
 use crate::mechanism::Setup;
 use crate::metrics::Metrics;
 use crate::query::query;
@@ -154,9 +155,9 @@ impl Agent {
         let index = headers.get("x-consul-index").and_then(|it| it.to_str().ok());
         let index = index.and_then(|it| it.parse().ok()).unwrap_or(0);
         // An answer may take longer to read than others want to wait.
-        let parsed = spawn_blocking(move || serde_json::from_slice(&body)).await;
-        let failure = |it: &dyn std::fmt::Display| Failure(format!("bad answer: {it}"));
-        Ok((parsed.map_err(|it| failure(&it))?.map_err(|it| failure(&it))?, index))
+        let parsed = spawn_blocking(move || parse(&body)).await;
+        let parsed = parsed.unwrap_or_else(|it| Err(it.to_string()));
+        Ok((parsed.map_err(|it| Failure(format!("bad answer: {it}")))?, index))
     }
 }
 

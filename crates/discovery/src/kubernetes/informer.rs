@@ -26,9 +26,10 @@ use super::lines::{Lines, TooLong};
 use super::object::Object;
 use super::resource::{Line, Page, Resource};
 use crate::backoff::{Backoff, random_between};
+use crate::json::parse;
 
 /// Objects asked for at once.
-const PAGE_OBJECTS: &str = "500";
+const PAGE_OBJECTS: &str = "250";
 
 /// What an informer puts up with.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,7 @@ pub(crate) struct Limits {
 
 /// The limits of all informers.
 pub(crate) const LIMITS: Limits = Limits {
-    page_bytes: 256 << 20,
+    page_bytes: 64 << 20,
     list_bytes: 4 << 30,
     line_bytes: 16 << 20,
     page_time: Duration::from_secs(60),
@@ -174,8 +175,8 @@ impl Informer {
         let resource = self.resource;
         // A page may take longer than others want to wait.
         let parsed = spawn_blocking(move || resource.parse_list(&text)).await;
-        let garbage = |it: &dyn std::fmt::Display| Problem::Garbage(format!("bad list: {it}"));
-        parsed.map_err(|it| garbage(&it))?.map_err(|it| garbage(&it))
+        let parsed = parsed.unwrap_or_else(|it| Err(it.to_string()));
+        parsed.map_err(|it| Problem::Garbage(format!("bad list: {it}")))
     }
 
     /// Watches until the watch ends, and keeps `version` at what was seen last.
@@ -208,8 +209,8 @@ impl Informer {
 
     /// Takes one line of a watch.
     async fn take(&self, line: &[u8], version: &mut String) -> Result<(), Problem> {
-        let garbage = |it: serde_json::Error| Problem::Garbage(format!("bad watch event: {it}"));
-        let said: Line = serde_json::from_slice(line).map_err(garbage)?;
+        let garbage = |it: String| Problem::Garbage(format!("bad watch event: {it}"));
+        let said: Line = parse(line).map_err(garbage)?;
         let object = || self.resource.parse_object(line).map_err(garbage);
         match said.kind.as_str() {
             "ADDED" | "MODIFIED" => self.send(Change::Set(object()?)).await,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::object::{Bare, EndpointSlice, Endpoints, Ingress, Node, Object, Pod, Service};
+use crate::json::parse;
 
 /// A kind of objects that can be listed and watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,7 +61,7 @@ impl Resource {
     }
 
     /// Reads one page of a list.
-    pub(crate) fn parse_list(self, text: &[u8]) -> serde_json::Result<Page> {
+    pub(crate) fn parse_list(self, text: &[u8]) -> Result<Page, String> {
         match self {
             Resource::Node => page(text, Object::Node),
             Resource::Service => page(text, Object::Service),
@@ -73,7 +74,7 @@ impl Resource {
     }
 
     /// Reads the object of a line of a watch.
-    pub(crate) fn parse_object(self, line: &[u8]) -> serde_json::Result<Object> {
+    pub(crate) fn parse_object(self, line: &[u8]) -> Result<Object, String> {
         match self {
             Resource::Node => carried::<Node>(line).map(Object::Node),
             Resource::Service => carried::<Service>(line).map(Object::Service),
@@ -98,7 +99,7 @@ pub(crate) struct Page {
     pub(crate) next: String,
 }
 
-fn page<T: DeserializeOwned>(text: &[u8], wrap: fn(Box<T>) -> Object) -> serde_json::Result<Page> {
+fn page<T: DeserializeOwned>(text: &[u8], wrap: fn(Box<T>) -> Object) -> Result<Page, String> {
     #[derive(Deserialize)]
     struct List<T> {
         metadata: ListMeta,
@@ -111,18 +112,18 @@ fn page<T: DeserializeOwned>(text: &[u8], wrap: fn(Box<T>) -> Object) -> serde_j
         #[serde(default, rename = "continue")]
         next: String,
     }
-    let List { metadata, items } = serde_json::from_slice(text)?;
+    let List { metadata, items } = parse(text)?;
     let items = items.unwrap_or_default();
     let objects = items.into_iter().map(|it| wrap(Box::new(it))).collect();
     Ok(Page { objects, version: metadata.resource_version, next: metadata.next })
 }
 
-fn carried<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<Box<T>> {
+fn carried<T: DeserializeOwned>(line: &[u8]) -> Result<Box<T>, String> {
     #[derive(Deserialize)]
     struct Carrier<T> {
         object: T,
     }
-    serde_json::from_slice::<Carrier<T>>(line).map(|it| Box::new(it.object))
+    parse::<Carrier<T>>(line).map(|it| Box::new(it.object))
 }
 
 /// What a line of a watch says, but for the object itself.
