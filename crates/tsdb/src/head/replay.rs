@@ -380,7 +380,10 @@ impl<'a> Replay<'a> {
             Kind::Series => record::series(body, |series, labels| self.series(series.0, &labels)),
             Kind::Samples => record::samples(body, |it| self.sample(it)),
             Kind::SamplesV2 => record::samples_v2(body, |it, st| self.sample_with_start(it, st)),
-            Kind::Tombstones => record::tombstones(body, |it| self.tombstone(it)),
+            Kind::Tombstones => {
+                self.workers.wait();
+                record::tombstones(body, |it| self.tombstone(it))
+            }
             Kind::Exemplars => record::exemplars(body, |it| self.exemplar(it)),
             Kind::Metadata => record::metadata(body, |series, it| self.metadata(series, it)),
             Kind::Histograms | Kind::CustomHistograms | Kind::HistogramsV2 => {
@@ -451,22 +454,34 @@ impl<'a> Replay<'a> {
         self.workers.push(it);
     }
 
+    /// Takes a deletion. All that was logged before it must be appended: it ends where its series did then, as
+    /// a later sample is not concerned. If the log lost what it was to delete, it would hide what comes in its place.
     fn tombstone(&mut self, it: Tombstone) {
         let Tombstone { series: SeriesRef(logged), mint, maxt } = it;
         self.last_ref = self.last_ref.max(logged);
         let series = self.aliases.get(&logged).copied().unwrap_or(logged);
-        let page = self.head.pages.find(page_of(series));
-        let is_known = page.is_some_and(|page| lock(&page).has(series));
         let is_removal = (mint, maxt) == (i64::MIN, i64::MAX);
-        if !is_known {
+        let Some(last) = self.last_in_order(series) else {
             // What is to be removed may be missing: a checkpoint leaves it out.
             self.replayed.n_unknown_tombstones += u64::from(!is_removal && self.min_valid <= maxt);
-        } else if is_removal {
-            self.unlink(series);
-        } else {
-            // Late samples may be as old; what concerns nothing goes at the end.
+            return;
+        };
+        if is_removal {
+            return self.unlink(series);
+        }
+        // Below the bound there are late samples only. What concerns nothing goes at the end.
+        let maxt = maxt.min(last.max(self.min_valid.saturating_sub(1)));
+        if mint <= maxt {
             self.head.deletions.add(series, Interval { mint, maxt });
         }
+    }
+
+    /// When a series has its last sample in order, `i64::MIN` without any; `None` if it is not known.
+    fn last_in_order(&self, series: u64) -> Option<i64> {
+        let page = self.head.pages.find(page_of(series))?;
+        let page = lock(&page);
+        let record = page.get(series)?;
+        Some(page.last_t(record).unwrap_or(i64::MIN))
     }
 
     /// Takes a series out whose samples are in a block: a later one with the same labels is a new one. Its

@@ -78,3 +78,40 @@ fn the_log_knows_a_series_of_a_head_checkpoint() {
     }
     world.end_well();
 }
+
+/// A power cut takes samples from the log, but not the later segment that says that they were deleted: what comes
+/// in their place is not deleted.
+#[test]
+fn deletes_nothing_in_the_place_of_what_was_lost() {
+    let setting = Setting {
+        disk: 11_218_314_161_419_557_266,
+        compression: wal::Compression::Zstd,
+        segment_bytes: 96 << 10,
+        retention_ms: 0,
+        retention_bytes: 0,
+        head_checkpoint_bytes: 1,
+        window_ms: 0,
+        stale_threshold: 0.3,
+        histograms: true,
+        exemplars: false,
+        float_xor2: false,
+        starts: false,
+    };
+    let scrape = |from, n, later| Step::Scrape { from, n, later, by_ref: false, keep: true };
+    let within = |crash, after, step| Step::CrashWithin { crash, after, step: Box::new(step) };
+    let mut world = World::new(setting);
+    for step in [
+        scrape(15, 27, 2586),
+        Step::Maintain,
+        scrape(17, 13, 1635),
+        Step::Restart,
+        Step::Crash(Crash::Power),
+        within(Crash::Kill, 1, scrape(8, 28, 21_089)),
+        Step::Delete { kind: 1, pattern: 3, ago: 145_976, len: 275_366 },
+        within(Crash::Power, 0, scrape(33, 25, 2446)),
+        Step::Late { series: 22, earlier: 18_184, n: 26, apart: 299 },
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}

@@ -59,6 +59,8 @@ pub(crate) struct World {
     n_values: u32,
     /// The disk refuses, or did since the start: writing may fail.
     is_unkind: bool,
+    /// There may be late samples, of a window that is closed by now.
+    took_late: bool,
 }
 
 impl World {
@@ -98,6 +100,7 @@ impl World {
             now: START,
             n_values: 0,
             is_unkind: false,
+            took_late: 0 < setting.window_ms,
         }
     }
 
@@ -247,6 +250,7 @@ impl World {
         // An open batch goes by the window that it was opened with.
         self.let_go();
         self.options.out_of_order_window_ms = window_ms;
+        self.took_late |= 0 < window_ms;
         self.db().set_out_of_order_window(window_ms);
     }
 
@@ -266,7 +270,7 @@ impl World {
 
     /// As [`World::let_go`], but what is younger than all that the head gives up may stay.
     fn let_go_before_maintenance(&mut self) {
-        if self.takes_late() || 0.0 < self.setting.stale_threshold || self.is_unkind {
+        if self.took_late || 0.0 < self.setting.stale_threshold || self.is_unkind {
             return self.let_go();
         }
         let cut = (self.now - RANGE / 2).div_euclid(RANGE) * RANGE;
