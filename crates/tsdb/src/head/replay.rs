@@ -216,6 +216,8 @@ struct Replay<'a> {
     /// Chunks of `chunks_head`, by series and then in file order; those behind the head checkpoint.
     mapped: Vec<Entry>,
     late: LateReplay,
+    /// Deletions of series that had no sample in order.
+    of_late: Vec<(u64, Interval)>,
     aliases: HashMap<u64, u64>,
     last_ref: u64,
     min_valid: i64,
@@ -278,6 +280,7 @@ impl<'a> Replay<'a> {
             checkpoint_bytes: n_bytes,
             mapped,
             late,
+            of_late: Vec::new(),
             aliases,
             last_ref: from.map_or(last_ref, |it| last_ref.max(it.1)),
             min_valid: setup.min_valid,
@@ -365,6 +368,7 @@ impl<'a> Replay<'a> {
         self.workers.wait();
         self.late.log(&self.head, &self.aliases, self.loading, read_only, self.replayed)?;
         self.last_ref = self.last_ref.max(self.late.last_ref);
+        self.delete_late();
         Ok(())
     }
 
@@ -469,10 +473,29 @@ impl<'a> Replay<'a> {
         if is_removal {
             return self.unlink(series);
         }
-        // Below the bound there are late samples only. What concerns nothing goes at the end.
+        if last == i64::MIN {
+            // Of late samples, which are read later.
+            self.of_late.push((series, Interval { mint, maxt }));
+        } else {
+            self.delete(series, Interval { mint, maxt }, last);
+        }
+    }
+
+    /// Deletes what a series has up to `last`. Below the bound it may have late samples. What concerns nothing goes
+    /// at the end.
+    fn delete(&self, series: u64, Interval { mint, maxt }: Interval, last: i64) {
         let maxt = maxt.min(last.max(self.min_valid.saturating_sub(1)));
         if mint <= maxt {
             self.head.deletions.add(series, Interval { mint, maxt });
+        }
+    }
+
+    /// Deletes what was put off until all late samples are there.
+    fn delete_late(&mut self) {
+        for (series, interval) in std::mem::take(&mut self.of_late) {
+            let Some(page) = self.head.pages.find(page_of(series)) else { continue };
+            let last = lock(&page).late.time_range(series).map_or(i64::MIN, |it| it.1);
+            self.delete(series, interval, last);
         }
     }
 
@@ -530,6 +553,7 @@ impl<'a> Replay<'a> {
     fn finish(self, live: u64) -> (Arc<Head>, Vec<Other>) {
         let mut this = self;
         this.workers.wait();
+        this.delete_late();
         this.add_postings(page_of(live)..u64::MAX);
         let Self { head, aliases, last_ref, workers, replayed, .. } = this;
         let done = workers.finish();

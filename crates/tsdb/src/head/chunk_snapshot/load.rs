@@ -227,7 +227,7 @@ impl<'a> Loading<'a> {
         let page = page.ok_or("a chunk is of a series that it does not have")?;
         let mut page = lock(&page);
         for it in chunks {
-            if !attach_newer(&mut page, it) {
+            if !attach_newer(&mut page, it, self.min_valid) {
                 return Err("the chunks of a series do not fit together".into());
             }
             self.head.widen(it.mint, it.maxt);

@@ -75,7 +75,7 @@ impl Replay<'_> {
             let series = chunks[0].series;
             let Some(page) = self.head.pages.find(page_of(series)) else { continue };
             let mut page = lock(&page);
-            for it in chunks.iter().filter(|it| attach_newer(&mut page, it)) {
+            for it in chunks.iter().filter(|it| attach_newer(&mut page, it, self.min_valid)) {
                 self.head.widen(it.mint, it.maxt);
             }
         }
@@ -93,13 +93,17 @@ impl Replay<'_> {
     }
 }
 
-/// Gives a chunk to a series that may have it already, or the beginning of it as its open chunk. One that does
-/// not fit is left out: its samples are in the open chunk, or in the log. False if it is not taken.
-pub(in crate::head) fn attach_newer(page: &mut Page, it: &Entry) -> bool {
+/// Gives a chunk to a series that may have it already, or the beginning of it as its open chunk; or the beginning of
+/// one that came before, which blocks hold: it ended before `min_valid`. One that does not fit is left out: its samples are
+/// in the open chunk, or in the log. False if it is not taken.
+pub(in crate::head) fn attach_newer(page: &mut Page, it: &Entry, min_valid: i64) -> bool {
     let Some(record) = page.get(it.series) else { return false };
     let is_newer = page.finished(record).next().is_none_or(|last| last.maxt < it.mint);
     let fits = record.open.as_ref().is_none_or(|open| {
-        it.maxt < open.first_t() || (it.mint == open.first_t() && open.last_t() <= it.maxt)
+        let (first, last) = (open.first_t(), open.last_t());
+        it.maxt < first
+            || (it.mint == first && last <= it.maxt)
+            || (last < min_valid && last < it.mint)
     });
     if !is_newer || !fits {
         return false;
