@@ -193,9 +193,10 @@ impl MergedSet {
         read: impl Fn(&dyn SeriesSet, usize, &mut Samples) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         for &(set, part_at) in self.parts_of(at) {
-            let floats = out.t.len();
-            let histograms = out.histogram_t.len();
+            let mark = out.mark();
             read(self.sets[set as usize].as_ref(), part_at as usize, out)?;
+            drop_known_since(out, mark);
+            let Mark { floats, histograms } = mark;
             join_tail(&mut out.st, &mut out.t, &mut out.v, floats);
             join_tail(&mut out.histogram_st, &mut out.histogram_t, &mut out.histogram, histograms);
         }
@@ -268,6 +269,21 @@ impl SeriesSet for MergedSet {
     }
 }
 
+/// Removes those added since `mark` whose time has one of the other kind before it, where times ascend.
+fn drop_known_since(out: &mut Samples, mark: Mark) {
+    let Mark { floats, histograms } = mark;
+    if 0 < histograms && floats < out.t.len() {
+        let known = std::mem::take(&mut out.histogram_t);
+        out.retain_floats(floats, |t, _| known[..histograms].binary_search(&t).is_err());
+        out.histogram_t = known;
+    }
+    if 0 < floats && histograms < out.histogram_t.len() {
+        let known = std::mem::take(&mut out.t);
+        out.retain_histograms(histograms, |t, _| known[..floats].binary_search(&t).is_err());
+        out.t = known;
+    }
+}
+
 /// Makes `t` ascend again after a part was appended at `from`; of equal times the earlier entry stays.
 fn join_tail<V: Clone>(st: &mut Vec<i64>, t: &mut Vec<i64>, v: &mut Vec<V>, from: usize) {
     if !st.is_empty() {
@@ -280,7 +296,7 @@ fn join_tail<V: Clone>(st: &mut Vec<i64>, t: &mut Vec<i64>, v: &mut Vec<V>, from
 }
 
 /// Makes the times of `out` ascend from `mark` on, where samples were added in any order; of equal times the
-/// one added first stays. Start times may be missing at the end.
+/// one added first stays, and of two kinds the histogram. Start times may be missing at the end.
 pub fn sort_since(out: &mut Samples, mark: Mark) {
     let Samples { st, t, v, histogram_st, histogram_t, histogram } = out;
     for (st, t) in [(&mut *st, &*t), (&mut *histogram_st, &*histogram_t)] {
@@ -290,6 +306,11 @@ pub fn sort_since(out: &mut Samples, mark: Mark) {
     }
     sort_tail(st, t, v, mark.floats);
     sort_tail(histogram_st, histogram_t, histogram, mark.histograms);
+    if mark.histograms < out.histogram_t.len() {
+        let known = std::mem::take(&mut out.histogram_t);
+        out.retain_floats(mark.floats, |t, _| known[mark.histograms..].binary_search(&t).is_err());
+        out.histogram_t = known;
+    }
 }
 
 fn sort_tail<V: Clone>(st: &mut Vec<i64>, t: &mut Vec<i64>, v: &mut Vec<V>, from: usize) {
@@ -315,6 +336,8 @@ fn arrange<V: Clone>(column: &mut Vec<V>, from: usize, order: &[usize]) {
 
 #[cfg(test)]
 mod tests {
+    use model::FloatHistogram;
+
     use super::*;
 
     #[test]
@@ -325,6 +348,46 @@ mod tests {
         join_tail(&mut st, &mut t, &mut v, 3);
         assert_eq!((t, v), (vec![1, 2, 3, 5, 6], vec!["a1", "b2", "a3", "a5", "b6"]));
         assert_eq!(st, [0, 0, 2, 4, 0]);
+    }
+
+    /// Samples as `f1 h2`: a float at 1 and a histogram at 2.
+    fn samples(text: &str) -> Samples {
+        let mut all = Samples::default();
+        for it in text.split_whitespace() {
+            add(&mut all, it);
+        }
+        all
+    }
+
+    fn add(all: &mut Samples, it: &str) {
+        let t = it[1..].parse().expect("a time");
+        if it.starts_with('f') {
+            all.t.push(t);
+            all.v.push(0.0);
+        } else {
+            all.histogram_t.push(t);
+            all.histogram.push(FloatHistogram::default());
+        }
+    }
+
+    #[test]
+    fn a_time_is_of_one_kind() {
+        let check = |first: &str, second: &str, expected: &str| {
+            let mut all = samples(first);
+            let mark = all.mark();
+            second.split_whitespace().for_each(|it| add(&mut all, it));
+            drop_known_since(&mut all, mark);
+            assert_eq!(all, samples(expected), "{first} and {second}");
+        };
+        check("f1 f2", "h2 h3", "f1 f2 h3");
+        check("h1 h2", "f2 f3", "h1 h2 f3");
+        check("f1 h2", "h1 f2 f3", "f1 h2 f3");
+        check("f1 h2", "f1 h2", "f1 f1 h2 h2");
+        check("", "f1 h2", "f1 h2");
+
+        let mut all = samples("h1 f1 f4 h3 f3 h2 f2 f5");
+        sort_since(&mut all, Mark { floats: 1, histograms: 1 });
+        assert_eq!(all, samples("h1 f1 h2 h3 f4 f5"));
     }
 
     #[test]
