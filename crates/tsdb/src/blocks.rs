@@ -315,6 +315,7 @@ impl Inner {
         let gone = self.deletable(&sizes);
         next.open =
             next.open.iter().filter(|it| !gone.contains_key(&it.meta().ulid)).cloned().collect();
+        self.head().note_blocks_end(next.in_order_maxt());
         *write(&self.blocks) = next;
         for (ulid, reason) in gone {
             match reason {

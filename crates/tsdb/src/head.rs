@@ -94,8 +94,10 @@ pub(crate) struct Head {
     mint: AtomicI64,
     /// Time of the newest sample; `i64::MIN` without any.
     maxt: AtomicI64,
-    /// Blocks hold what is older.
+    /// Blocks hold what is older, or all of it was deleted.
     min_valid: AtomicI64,
+    /// Where blocks end: a start takes what is younger from the files.
+    blocks_end: AtomicI64,
     /// Views opened from now on read from here: before it, a block takes over.
     truncating_below: AtomicI64,
     /// References of the log that replay mapped to another series with the same labels.
@@ -149,6 +151,11 @@ impl Head {
 
     fn truncating_below(&self) -> i64 {
         self.truncating_below.load(SeqCst)
+    }
+
+    /// Notes where blocks end that were cut in order.
+    pub(crate) fn note_blocks_end(&self, end: i64) {
+        self.blocks_end.store(end, SeqCst);
     }
 
     fn widen(&self, mint: i64, maxt: i64) {

@@ -402,3 +402,57 @@ fn listing(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Option<Vec<u8>>
     all.sort();
     all
 }
+
+/// Of a range that was deleted whole there is no block that tells a start to pass over its files.
+#[test]
+fn a_range_that_was_deleted_whole_stays_so() {
+    let options = Options { wal_segment_bytes: 32 << 10, ..options() };
+    let disk = CrashingDirectory::new(0);
+    let open = || {
+        let (directory, clock) = (Arc::new(disk.clone()), Arc::new(SettableClock::new(START)));
+        Db::open(options.clone(), directory, clock, &client::Registry::default()).expect("opens")
+    };
+    for t in [START, START + 2 * RANGE] {
+        // Each start begins a segment, and some are needed for the log to be folded.
+        for _ in 0..3 {
+            drop(open());
+        }
+        let db = open();
+        let mut appender = db.appender();
+        appender.append(&labels(0), t, 1.0).expect("takes");
+        appender.commit().expect("commits");
+        if t == START {
+            db.delete(t, t, &[Matcher::equal("i", "0")]).expect("deletes");
+        }
+        db.maintain();
+    }
+    let db = open();
+    assert!(db.blocks().is_empty());
+    let found = everything(&db);
+    assert!(found[&labels(0)].keys().eq(&[START + 2 * RANGE]), "{found:?}");
+}
+
+/// Late samples may be newer than all that their series has in order.
+#[test]
+fn late_samples_beyond_their_series_stay_deleted() {
+    let options =
+        Options { out_of_order_window_ms: 3 * RANGE, head_checkpoint_bytes: 1, ..options() };
+    let open = |disk: &CrashingDirectory| {
+        let (directory, clock) = (Arc::new(disk.clone()), Arc::new(SettableClock::new(START)));
+        Db::open(options.clone(), directory, clock, &client::Registry::default()).expect("opens")
+    };
+    let disk = CrashingDirectory::new(0);
+    let db = open(&disk);
+    for (i, ago) in [(0, RANGE), (1, 0), (0, RANGE - 1), (0, RANGE - 2)] {
+        let mut appender = db.appender();
+        appender.append(&labels(i), START - ago, 1.0).expect("takes");
+        appender.commit().expect("commits");
+    }
+    db.maintain();
+    db.delete(START - RANGE + 1, START - RANGE + 1, &[Matcher::equal("i", "0")]).expect("deletes");
+    let left = [START - RANGE, START - RANGE + 2];
+    for disk in [disk.kill(), disk] {
+        let found = everything(&open(&disk.kill()));
+        assert!(found[&labels(0)].keys().eq(&left), "{found:?}");
+    }
+}

@@ -6,6 +6,7 @@
 //! synced only when it is finished.
 
 mod durable;
+mod late;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -54,6 +55,8 @@ pub(crate) struct Entry {
     /// `None` if the encoding is not known to us.
     pub(crate) encoding: Option<Encoding>,
     pub(crate) is_out_of_order: bool,
+    /// Blocks hold its samples, which are out of order.
+    pub(crate) is_in_blocks: bool,
     pub(crate) at: ChunkAt,
 }
 
@@ -271,6 +274,9 @@ impl ChunkFiles {
     /// # Errors
     /// If the disk refuses.
     pub(crate) fn remove_below(&self, first: u32) -> io::Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
         loop {
             let oldest = lock(&self.state).done.first_key_value().map(|(n, _)| *n);
             let Some(n) = oldest.filter(|n| *n < first) else { break };
@@ -384,6 +390,16 @@ impl ChunkFiles {
         let mut state = lock(&self.state);
         state.newest = numbers.last().copied().unwrap_or(0);
         state.lost = self.noted(&entries, state.newest);
+        if state.lost.is_some() {
+            // Whether the end of a file is missing cannot be told. The log has what it held.
+            return self.give_up_all(&numbers).map(|()| None).map_err(self.io(&self.folder));
+        }
+        let late_in_blocks = self.late_in_blocks();
+        let each = &mut |it: Entry| {
+            let is_in_blocks =
+                it.is_out_of_order && late_in_blocks.is_some_and(|last| it.at <= last);
+            each(Entry { is_in_blocks, ..it });
+        };
         for (i, n) in numbers.iter().enumerate() {
             let path = self.path(*n);
             let map = self.directory.map(&path).map_err(self.io(&path))?;
@@ -419,6 +435,14 @@ impl ChunkFiles {
             return Ok(Some(Repaired { path, offset, rule }));
         }
         Ok(None)
+    }
+
+    fn give_up_all(&self, files: &[u32]) -> io::Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
+        tracing::warn!(files = files.len(), "head chunk files given up: a sync failed before");
+        files.iter().rev().try_for_each(|n| self.remove(*n))
     }
 
     /// Removes `files`, last first. Only of the first it is known that it holds nothing.
@@ -574,7 +598,9 @@ fn parse(file: &[u8], start: usize, at: ChunkAt) -> Result<(Entry, Range<usize>)
     }
     let is_out_of_order = encoding & OUT_OF_ORDER != 0;
     let encoding = Encoding::from_byte(encoding & !OUT_OF_ORDER);
-    Ok((Entry { series, mint, maxt, encoding, is_out_of_order, at }, data_at..data_end))
+    let is_in_blocks = false;
+    let entry = Entry { series, mint, maxt, encoding, is_out_of_order, is_in_blocks, at };
+    Ok((entry, data_at..data_end))
 }
 
 /// How long the entry at the start of `bytes` is.

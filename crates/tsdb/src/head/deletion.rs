@@ -120,9 +120,14 @@ impl Head {
     /// Times of the first and the last sample of a series, late ones included, and those that a start would find
     /// in files once more; `None` without any.
     fn range_of(&self, page: &Page, number: u64, series: &Series) -> Option<(i64, i64)> {
-        let late = page.late.time_range(number).into_iter().chain(self.out_of_order.given_up());
-        let all = late.chain(self.range_in_order(page, series));
-        all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        let in_order = self.range_in_order(page, series);
+        // Of its given up samples none is where one in order may come yet.
+        let first_free =
+            in_order.map_or(i64::MIN, |it| it.1).max(self.min_appendable().saturating_sub(1));
+        let given_up = self.out_of_order.given_up().map(|it| (it.0, it.1.min(first_free)));
+        let late =
+            page.late.time_range(number).into_iter().chain(given_up.filter(|it| it.0 <= it.1));
+        late.chain(in_order).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
     fn range_in_order(&self, page: &Page, series: &Series) -> Option<(i64, i64)> {

@@ -11,8 +11,8 @@
 //!   a crash took of the chunk files is still there.
 //! - [`read`]: late samples are sorted in between the others when a series is read.
 //! - [`compact`]: after the head was cut, late samples become blocks of their own, and `wbl` begins anew. Files of
-//!   chunks wait for others in them to go, and a start until then finds the late samples once more: what is deleted
-//!   of them is kept so long.
+//!   chunks wait for others in them to go; a note says that starts pass the late ones over. If it cannot be written,
+//!   a start finds these samples once more: what is deleted of them is kept so long.
 //!
 //! The lock of the log comes after that of `wal`, and no page is locked meanwhile.
 
@@ -140,7 +140,12 @@ impl OutOfOrder {
         (mint <= maxt).then_some((mint, maxt))
     }
 
-    /// Notes that blocks hold what was there at a cut, whose chunks are in files up to `last_file`.
+    /// Notes that blocks hold what was there at a cut, and that no start will find it.
+    fn forget_older(&self) {
+        lock(&self.spans).older = NOTHING;
+    }
+
+    /// Notes that blocks hold what was there at a cut, whose chunks a start will find in files up to `last_file`.
     fn give_up(&self, last_file: u32, is_logged: bool) {
         let Spans { older, given_up, .. } = &mut *lock(&self.spans);
         given_up.span = given_up.span.hull(std::mem::replace(older, NOTHING));

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use block::Interval;
 use model::{Labels, SeriesRef};
 use stdx::{Clock, Directory};
+use storage::Samples;
 use wal::record::{self, DecodeError, Kind, RefSample, Tombstone};
 use wal::{Position, Reader, checkpoint, segment};
 
@@ -138,6 +139,7 @@ impl Head {
             mint: AtomicI64::new(i64::MAX),
             maxt: AtomicI64::new(i64::MIN),
             min_valid: AtomicI64::new(setup.min_valid),
+            blocks_end: AtomicI64::new(setup.min_valid),
             truncating_below: AtomicI64::new(setup.min_valid),
             aliases: Mutex::default(),
             exemplars: Arc::clone(&setup.exemplars),
@@ -216,7 +218,7 @@ struct Replay<'a> {
     /// Chunks of `chunks_head`, by series and then in file order; those behind the head checkpoint.
     mapped: Vec<Entry>,
     late: LateReplay,
-    /// Deletions of series that had no sample in order.
+    /// Deletions beyond what their series had in order.
     of_late: Vec<(u64, Interval)>,
     aliases: HashMap<u64, u64>,
     last_ref: u64,
@@ -445,10 +447,7 @@ impl<'a> Replay<'a> {
     }
 
     fn sample(&mut self, mut it: RefSample) {
-        // Even if its series is lost: the reference must not name another one that comes later.
-        if it.series.0 < 1 << 40 {
-            self.last_ref = self.last_ref.max(it.series.0);
-        }
+        self.take_note_of(it.series.0);
         if it.t < self.min_valid {
             return;
         }
@@ -458,11 +457,18 @@ impl<'a> Replay<'a> {
         self.workers.push(it);
     }
 
+    /// Lets a reference, even if its series is lost, not name another one that comes later.
+    fn take_note_of(&mut self, series: u64) {
+        if series < 1 << 40 {
+            self.last_ref = self.last_ref.max(series);
+        }
+    }
+
     /// Takes a deletion. All that was logged before it must be appended: it ends where its series did then, as
     /// a later sample is not concerned. If the log lost what it was to delete, it would hide what comes in its place.
     fn tombstone(&mut self, it: Tombstone) {
         let Tombstone { series: SeriesRef(logged), mint, maxt } = it;
-        self.last_ref = self.last_ref.max(logged);
+        self.take_note_of(logged);
         let series = self.aliases.get(&logged).copied().unwrap_or(logged);
         let is_removal = (mint, maxt) == (i64::MIN, i64::MAX);
         let Some(last) = self.last_in_order(series) else {
@@ -473,29 +479,27 @@ impl<'a> Replay<'a> {
         if is_removal {
             return self.unlink(series);
         }
-        if last == i64::MIN {
+        if mint <= last {
+            // What concerns nothing goes at the end.
+            self.head.deletions.add(series, Interval { mint, maxt: maxt.min(last) });
+        }
+        if last < maxt {
             // Of late samples, which are read later.
-            self.of_late.push((series, Interval { mint, maxt }));
-        } else {
-            self.delete(series, Interval { mint, maxt }, last);
+            self.of_late.push((series, Interval { mint: mint.max(last.saturating_add(1)), maxt }));
         }
     }
 
-    /// Deletes what a series has up to `last`. Below the bound it may have late samples. What concerns nothing goes
-    /// at the end.
-    fn delete(&self, series: u64, Interval { mint, maxt }: Interval, last: i64) {
-        let maxt = maxt.min(last.max(self.min_valid.saturating_sub(1)));
-        if mint <= maxt {
-            self.head.deletions.add(series, Interval { mint, maxt });
-        }
-    }
-
-    /// Deletes what was put off until all late samples are there.
+    /// Deletes what was put off until all late samples are there: those, and none that came in order since.
     fn delete_late(&mut self) {
-        for (series, interval) in std::mem::take(&mut self.of_late) {
-            let Some(page) = self.head.pages.find(page_of(series)) else { continue };
-            let last = lock(&page).late.time_range(series).map_or(i64::MIN, |it| it.1);
-            self.delete(series, interval, last);
+        for (series, Interval { mint, maxt }) in std::mem::take(&mut self.of_late) {
+            let mut found = Samples::default();
+            if let Some(late) = self.head.late(series, mint, maxt) {
+                // What cannot be read is not shown, deleted or not.
+                let _ = late.read(&self.head, (mint, maxt), &mut found);
+            }
+            for t in found.t.into_iter().chain(found.histogram_t) {
+                self.head.deletions.add(series, Interval { mint: t, maxt: t });
+            }
         }
     }
 

@@ -102,11 +102,12 @@ impl Head {
         self.out_of_order.forget_files_before(self.chunk_files.first().unwrap_or(u32::MAX));
     }
 
-    /// Deletions that end before this concern nothing in a head that is cut at `mint`, nor in its files: late
-    /// samples may be older.
+    /// Deletions that end before this concern nothing in a head that is cut at `mint`, nor what a start will take from
+    /// its files: late samples may be older, and of a range that was deleted whole there is no block.
     fn deletions_mint(&self, mint: i64) -> i64 {
         let given_up = self.out_of_order.given_up().map_or(i64::MAX, |it| it.0);
-        mint.min(self.out_of_order.time_range().0).min(given_up)
+        let in_order = mint.min(self.blocks_end.load(SeqCst));
+        in_order.min(self.out_of_order.time_range().0).min(given_up)
     }
 
     /// Removes series from the index.

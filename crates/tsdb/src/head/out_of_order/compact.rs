@@ -94,11 +94,21 @@ impl Head {
             n_dropped += lock(&page).late.drop_until(cut.last);
         }
         self.metrics.chunks_removed.add(n_dropped as u64);
+        let noted = match cut.ranges.is_empty() {
+            true => Ok(()),
+            false => self.chunk_files.note_late_in_blocks(cut.last),
+        };
         let mut log = lock(&self.out_of_order.log);
         let removed = self
             .open_late_log(&mut log)
             .and_then(|writer| writer.remove_below(cut.segment).map_err(|error| error.to_string()));
-        self.out_of_order.give_up(cut.last.file, removed.is_err());
+        match noted {
+            Ok(()) if removed.is_ok() => self.out_of_order.forget_older(),
+            _ => self.out_of_order.give_up(cut.last.file, removed.is_err()),
+        }
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the next start will find late samples that blocks hold once more");
+        }
         if let Err(error) = removed {
             // Replayed once more, it would become the same blocks again.
             tracing::error!(%error, "removing WBL segments failed");

@@ -35,10 +35,12 @@ pub(crate) struct LateReplay {
 impl LateReplay {
     /// Takes a chunk; false if it is not one of late samples.
     pub(crate) fn take(&mut self, it: &Entry) -> bool {
-        if it.is_out_of_order && it.encoding.is_some() {
+        if it.is_out_of_order {
+            self.saw(it.series);
+        }
+        if it.is_out_of_order && !it.is_in_blocks && it.encoding.is_some() {
             let chunk = LateChunk { mint: it.mint, maxt: it.maxt, at: it.at };
             self.chunks.entry(it.series).or_default().push(chunk);
-            self.saw(it.series);
         }
         it.is_out_of_order
     }

@@ -16,6 +16,7 @@ pub(super) struct Extras {
 
 impl Replay<'_> {
     pub(super) fn exemplar(&mut self, it: RefExemplar) {
+        self.take_note_of(it.series.0);
         if it.t < self.min_valid || !self.head.exemplars.is_on() {
             return;
         }

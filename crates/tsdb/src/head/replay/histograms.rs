@@ -41,6 +41,7 @@ impl Replay<'_> {
     }
 
     fn other(&mut self, series: SeriesRef, sample: Sample) {
+        self.take_note_of(series.0);
         if sample.t < self.min_valid {
             return;
         }
