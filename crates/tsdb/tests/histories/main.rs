@@ -115,3 +115,120 @@ fn deletes_nothing_in_the_place_of_what_was_lost() {
     }
     world.end_well();
 }
+
+/// A head checkpoint has the beginning of a chunk that blocks hold, and `chunks_head` the one that follows it: that is
+/// its series' all the same.
+#[test]
+fn takes_a_chunk_behind_one_that_blocks_hold() {
+    let setting = Setting {
+        disk: 4_402_451_675_950_875_069,
+        compression: wal::Compression::Zstd,
+        segment_bytes: 96 << 10,
+        retention_ms: 0,
+        retention_bytes: 0,
+        head_checkpoint_bytes: 1,
+        window_ms: 0,
+        stale_threshold: 0.0,
+        histograms: true,
+        exemplars: false,
+        float_xor2: false,
+        starts: false,
+    };
+    let scrape = |from, n, later, by_ref, keep| Step::Scrape { from, n, later, by_ref, keep };
+    let fail = |after, step| Step::Fail { after, step: Box::new(step) };
+    let mut world = World::new(setting);
+    for step in [
+        scrape(36, 1, 5256, false, true),
+        Step::Restart,
+        fail(0, scrape(9, 31, 1401, true, true)),
+        fail(127, Step::Maintain),
+        scrape(21, 35, 2191, true, true),
+        Step::Restart,
+        scrape(15, 29, 39_207, false, true),
+        scrape(29, 32, 1159, false, true),
+        Step::Crash(Crash::Kill),
+        Step::Crash(Crash::Power),
+        scrape(17, 7, 7111, true, false),
+        scrape(6, 12, 7484, false, true),
+        Step::Late { series: 35, earlier: 20_686, n: 35, apart: 808 },
+        fail(0, scrape(15, 39, 34_545, true, true)),
+        fail(9, Step::Crash(Crash::Kill)),
+        scrape(31, 27, 6008, true, true),
+        fail(1, scrape(29, 24, 7199, false, true)),
+        scrape(3, 9, 7556, true, true),
+        scrape(21, 13, 4825, false, true),
+        fail(1, scrape(12, 19, 1637, false, true)),
+        Step::Full { room: 57_965 },
+        fail(15, Step::Restart),
+        Step::Crash(Crash::Power),
+        scrape(16, 15, 36_869, true, true),
+        fail(246, Step::Maintain),
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}
+
+/// Late samples became blocks, and their chunks are in a file still when a start does not read it: what is deleted
+/// of them stays so for who reads it.
+#[test]
+fn deletes_late_samples_that_only_a_file_has() {
+    let setting = Setting {
+        disk: 7_397_962_675_215_046_816,
+        compression: wal::Compression::None,
+        segment_bytes: 32 << 10,
+        retention_ms: 0,
+        retention_bytes: 0,
+        head_checkpoint_bytes: 1,
+        window_ms: 300_000,
+        stale_threshold: 0.0,
+        histograms: false,
+        exemplars: false,
+        float_xor2: false,
+        starts: false,
+    };
+    let mut world = World::new(setting);
+    for step in [
+        Step::Scrape { from: 20, n: 39, later: 3579, by_ref: true, keep: true },
+        Step::Late { series: 17, earlier: 199_193, n: 25, apart: 554 },
+        Step::Late { series: 21, earlier: 46_540, n: 1, apart: 1031 },
+        Step::Crash(Crash::Kill),
+        Step::Maintain,
+        Step::Restart,
+        Step::Delete { kind: 1, pattern: 6, ago: 203_025, len: 183_737 },
+        Step::ReadOnly,
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}
+
+/// A power cut takes the record of series, and leaves histograms of theirs: no other series has their references.
+#[test]
+fn gives_nothing_of_lost_series_to_others() {
+    let setting = Setting {
+        disk: 12_437_059_682_068_394_866,
+        compression: wal::Compression::None,
+        segment_bytes: 32 << 10,
+        retention_ms: 0,
+        retention_bytes: 0,
+        head_checkpoint_bytes: 1,
+        window_ms: 25_000,
+        stale_threshold: 0.3,
+        histograms: true,
+        exemplars: false,
+        float_xor2: false,
+        starts: false,
+    };
+    let mut world = World::new(setting);
+    for step in [
+        Step::Scrape { from: 1, n: 3, later: 2880, by_ref: true, keep: true },
+        Step::Maintain,
+        Step::Scrape { from: 4, n: 27, later: 1329, by_ref: true, keep: true },
+        Step::Crash(Crash::Power),
+        Step::Scrape { from: 13, n: 39, later: 4415, by_ref: false, keep: true },
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}

@@ -45,8 +45,12 @@ pub(crate) struct Naive {
     uncertain: Candidates,
     /// As those; and they may be seen at any time.
     doubtful: Candidates,
-    /// Deleted, removed as too old, or lost: a crash may bring them back.
+    /// Removed as too old, or lost, or perhaps deleted: the files may have them still.
     removed: Contents,
+    /// Deleted, with the newest segments then: only what takes the deletion brings them back.
+    gone: BTreeMap<Labels, BTreeMap<i64, Kept>>,
+    /// Acknowledged, but left out as older than its series: damage to the log may bring it back.
+    left_out: Contents,
     /// The newest time of each series, deleted or not. After a start, of what was found.
     newest: BTreeMap<Labels, i64>,
     /// What was ever deleted of each series.
@@ -81,11 +85,22 @@ impl Naive {
         self.offered.entry(labels.clone()).or_default().insert(t)
     }
 
-    /// True if somebody wrote that, be it deleted since.
+    /// True if somebody wrote that, be it deleted since, left out, or never answered.
     pub(crate) fn was_written(&self, labels: &Labels, t: i64, value: u64) -> bool {
         let kept = self.series.get(labels).and_then(|it| it.get(&t)).map(|it| it.value);
-        let removed = self.removed.get(labels).and_then(|it| it.get(&t)).copied();
-        kept == Some(value) || removed == Some(value) || self.is_doubtful(labels, t, value)
+        let is_in = |all: &Contents| all.get(labels).and_then(|it| it.get(&t)) == Some(&value);
+        kept == Some(value)
+            || is_in(&self.removed)
+            || is_in(&self.left_out)
+            || has(&self.uncertain, labels, t, value)
+            || self.deleted(labels, t, value).is_some()
+            || self.is_doubtful(labels, t, value)
+    }
+
+    /// What is known of the deletion of a sample.
+    fn deleted(&self, labels: &Labels, t: i64, value: u64) -> Option<Kept> {
+        let gone = self.gone.get(labels)?.get(&t)?;
+        (gone.value == value).then_some(*gone)
     }
 
     /// True if that may be seen, but need not.
@@ -110,19 +125,22 @@ impl Naive {
         &mut self,
         is_matched: impl Fn(&Labels) -> bool,
         (mint, maxt): (i64, i64),
-        in_part: bool,
+        (in_part, segments): (bool, Segments),
     ) {
         for (labels, samples) in self.series.iter_mut().filter(|it| is_matched(it.0)) {
             self.deleted.entry(labels.clone()).or_default().push((mint, maxt));
             let gone: Vec<i64> = samples.range(mint..=maxt).map(|it| *it.0).collect();
             for t in gone {
                 let kept = samples.remove(&t).expect("just found");
-                self.removed.entry(labels.clone()).or_default().insert(t, kept.value);
+                if in_part {
+                    self.removed.entry(labels.clone()).or_default().insert(t, kept.value);
+                    note(&mut self.doubtful, labels, t, kept.value);
+                } else {
+                    let gone = Kept { segments: Some(segments), ..kept };
+                    self.gone.entry(labels.clone()).or_default().insert(t, gone);
+                }
                 let newest = self.newest_deleted.entry(labels.clone()).or_insert(t);
                 *newest = t.max(*newest);
-                if in_part {
-                    note(&mut self.doubtful, labels, t, kept.value);
-                }
             }
         }
         self.series.retain(|_, it| !it.is_empty());
@@ -142,6 +160,8 @@ impl Naive {
             } else if takes_late || *is_admitted || !is_behind {
                 let kept = Kept { value: *value, is_late, segments: Some(segments) };
                 self.series.entry(labels.clone()).or_default().insert(*t, kept);
+            } else {
+                self.left_out.entry(labels.clone()).or_default().insert(*t, *value);
             }
             let newest = self.newest.entry(labels.clone()).or_insert(*t);
             *newest = (*newest).max(*t);
@@ -196,9 +216,21 @@ impl Naive {
         }
     }
 
+    /// Compares with what somebody finds who reads all of the files.
+    pub(crate) fn check_beside(&self, mut found: Contents) {
+        for (labels, samples) in &mut found {
+            let (known, removed) = (self.series.get(labels), self.removed.get(labels));
+            let is_known = |t: &i64| known.is_some_and(|it| it.contains_key(t));
+            let is_removed = |t: &i64, v: &u64| removed.and_then(|it| it.get(t)) == Some(v);
+            samples.retain(|t, v| is_known(t) || !is_removed(t, v));
+        }
+        self.check(&found, |_| true, (i64::MIN, i64::MAX));
+    }
+
     /// Compares with what a start found, and goes on from there.
     ///
-    /// - `is_required`: says of an acknowledged sample whether it must have been left.
+    /// - `is_required`: says of an acknowledged sample whether it must have been left; and of a deleted one, whether
+    ///   its deletion must.
     /// - `segments`: the newest ones that were found; `None` if all that was found will survive every later
     ///   crash.
     ///
@@ -231,17 +263,32 @@ impl Naive {
             }
         }
         let survivors = found.iter().map(|(labels, samples)| {
-            let each = samples.iter().map(|(t, v)| (*t, self.known(labels, *t, *v, segments)));
-            (labels.clone(), each.collect())
+            let known = |(t, v): (&i64, &u64)| {
+                let is_back = self.deleted(labels, *t, *v).is_some_and(|it| !is_required(*t, it));
+                (*t, self.known(labels, *t, *v, (segments, is_back)))
+            };
+            (labels.clone(), samples.iter().map(known).collect())
         });
         self.series = survivors.collect();
+        for (labels, gone) in &mut self.gone {
+            let found = found.get(labels);
+            gone.retain(|t, _| found.is_none_or(|it| !it.contains_key(t)));
+            gone.values_mut()
+                .for_each(|it| it.segments = it.segments.and(segments).and(it.segments));
+        }
         let newest = |it: &BTreeMap<i64, Kept>| *it.last_key_value().expect("not empty").0;
         self.newest = self.series.iter().map(|(labels, it)| (labels.clone(), newest(it))).collect();
         self.uncertain.clear();
     }
 
     /// What is known of a sample that a start found.
-    fn known(&self, labels: &Labels, t: i64, value: u64, segments: Option<Segments>) -> Kept {
+    fn known(
+        &self,
+        labels: &Labels,
+        t: i64,
+        value: u64,
+        (segments, is_back): (Option<Segments>, bool),
+    ) -> Kept {
         let kept = self.series.get(labels).and_then(|it| it.get(&t)).copied();
         if let Some(kept) = kept.filter(|it| it.value == value) {
             return Kept { segments: kept.segments.and(segments).and(kept.segments), ..kept };
@@ -250,7 +297,7 @@ impl Naive {
             has(&self.uncertain, labels, t, value) || self.is_doubtful(labels, t, value);
         let is_removed = self.removed.get(labels).and_then(|it| it.get(&t)) == Some(&value);
         assert!(
-            is_uncertain || is_removed,
+            is_uncertain || is_removed || is_back,
             "{labels} has {value:x} at {t}, which nobody wrote; kept is {kept:?}"
         );
         // Nobody knows whether it was taken out of order.

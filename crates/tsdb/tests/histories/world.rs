@@ -224,7 +224,8 @@ impl World {
         assert!(deleted.is_ok() || self.may_fail(), "{deleted:?}");
         let is_matched = |it: &Labels| matchers.iter().all(|m| m.matches(it.value(m.name())));
         // Of a deletion that fails, any part may be done.
-        self.naive.delete(is_matched, (mint, mint + len), deleted.is_err());
+        let how = (deleted.is_err() || self.is_unkind, self.newest_segments());
+        self.naive.delete(is_matched, (mint, mint + len), how);
         if !self.is_dead() {
             self.disk.be_kind();
             self.check();

@@ -140,9 +140,10 @@ impl World {
         let bound = self.retention_bound(&db);
         self.naive.remove_old(&found, bound);
         self.naive.survive(&found, &is_required, segments);
-        // Of what blocks may hold, the log gives exemplars up.
-        let in_head = self.now - RANGE / 2;
-        self.exemplars.survive(&db, |t, kept| in_head <= t && is_required(t, kept), segments);
+        // Of what blocks may hold, the log gives exemplars up, and of series that ended.
+        let (in_head, ends) = (self.now - RANGE / 2, 0.0 < self.setting.stale_threshold);
+        let is_held = |t, kept| !ends && in_head <= t && is_required(t, kept);
+        self.exemplars.survive(&db, is_held, segments);
         self.db = Some(db);
     }
 
