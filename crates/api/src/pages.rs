@@ -7,10 +7,11 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use client::text_page;
+use client::{protobuf_page, text_page};
+use exposition::{PROTOBUF_CONTENT_TYPE, TextFormat};
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    LOCATION,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, LOCATION,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -66,10 +67,42 @@ async fn graph(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Respon
     redirect(format!("{}/query{query}", api.options.route_prefix)).await
 }
 
-async fn metrics(State(api): State<Arc<Api>>) -> Response {
+async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if prefers_protobuf(accept) {
+        let page = protobuf_page(&api.registry);
+        return ([(CONTENT_TYPE, PROTOBUF_CONTENT_TYPE)], page).into_response();
+    }
     let page = text_page(&api.registry);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")], page)
-        .into_response()
+    ([(CONTENT_TYPE, TextFormat::Prometheus.content_type())], page).into_response()
+}
+
+/// True if of the formats there are, text and protobuf, the one that `Accept` weighs most is protobuf. Of equal
+/// weights the first counts.
+fn prefers_protobuf(accept: &str) -> bool {
+    let mut best = (0.0, false);
+    for item in accept.split(',') {
+        let mut parts = item.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let (mut weight, mut proto, mut encoding, mut version) = (1.0, "", "", "");
+        for (name, value) in parts.filter_map(|it| it.split_once('=')) {
+            match name.trim() {
+                "q" => weight = value.trim().parse().unwrap_or(0.0),
+                "proto" => proto = value.trim(),
+                "encoding" => encoding = value.trim(),
+                "version" => version = value.trim(),
+                _ => {}
+            }
+        }
+        let is_protobuf = kind == "application/vnd.google.protobuf"
+            && proto == "io.prometheus.client.MetricFamily"
+            && encoding == "delimited";
+        let is_text = kind == "text/plain" && matches!(version, "" | "0.0.4" | "1.0.0");
+        if (is_protobuf || is_text) && best.0 < weight {
+            best = (weight, is_protobuf);
+        }
+    }
+    best.1
 }
 
 async fn version(State(api): State<Arc<Api>>) -> Response {
@@ -105,4 +138,27 @@ fn file(path: &str, request: &HeaderMap) -> Response {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negotiates_protobuf() {
+        let check = |accept: &str, expected| {
+            assert_eq!(prefers_protobuf(accept), expected, "{accept}");
+        };
+        let proto = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+        check("", false);
+        check("*/*", false);
+        check(proto, true);
+        check(&format!("{proto};q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4"), true);
+        check(&format!("text/plain;version=0.0.4;q=0.6, {proto}; q=0.5"), false);
+        check(&format!("application/openmetrics-text;version=1.0.0;q=0.9,{proto};q=0.5"), true);
+        check(&format!("text/plain;q=0.5,{proto};q=0.5"), false);
+        check(&format!("{proto};q=0"), false);
+        check(&format!("{proto};q=x,text/plain;q=0.1"), false);
+        check(&proto.replace("delimited", "text"), false);
+    }
 }

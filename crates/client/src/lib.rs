@@ -1,10 +1,10 @@
-//! Instrumentation: counters, gauges, histograms and summaries that a program exposes about itself.
+//! Instrumentation: counters, gauges, histograms (classic and native) and summaries that a program exposes about itself.
 //!
 //! A [`Registry`] owns families by name. A family is either a single metric ([`Registry::counter`]…) or
 //! one metric for each combination of label values ([`Family`], from [`Registry::counters`]…); a number
 //! that lives elsewhere is read through a function when the page is made ([`Registry::gauge_fn`]…).
-//! [`Registry::gather`] hands everything, sorted by name, to a [`Sink`]; [`text_page`] is the sink that
-//! makes the text format.
+//! [`Registry::gather`] hands everything, sorted by name, to a [`Sink`]; [`text_page`] and [`protobuf_page`] make
+//! pages of it. A [`NativeHistogram`] shows its buckets in protobuf only.
 //!
 //! Costs: an increment is one atomic addition (a float addition: a compare-and-swap loop); finding a
 //! labelled metric takes a lock and a map lookup, so hot paths keep the `Arc` they found. Nothing here
@@ -18,9 +18,11 @@
 //! ```
 
 mod metric;
+mod native;
 mod page;
 mod registry;
 
 pub use metric::{Counter, Gauge, Histogram, Metric, Summary};
-pub use page::{Page, text_page};
+pub use native::NativeHistogram;
+pub use page::{Page, protobuf_page, text_page};
 pub use registry::{Family, Registry, Sink};

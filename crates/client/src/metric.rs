@@ -1,8 +1,9 @@
-//! The four kinds of metric.
+//! Counters, gauges, classic histograms and summaries.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use exposition::HistogramParts;
 use model::MetricType;
 
 use crate::Sink;
@@ -51,7 +52,7 @@ impl Metric for Counter {
     const KIND: MetricType = MetricType::Counter;
 
     fn write(&self, labels: &[(&str, &str)], sink: &mut dyn Sink) {
-        sink.sample("", labels, self.value());
+        sink.sample(labels, self.value());
     }
 }
 
@@ -80,7 +81,7 @@ impl Metric for Gauge {
     const KIND: MetricType = MetricType::Gauge;
 
     fn write(&self, labels: &[(&str, &str)], sink: &mut dyn Sink) {
-        sink.sample("", labels, self.value());
+        sink.sample(labels, self.value());
     }
 }
 
@@ -115,13 +116,14 @@ impl Metric for Histogram {
     #[expect(clippy::cast_precision_loss, reason = "a count past 2^53 is shown rounded")]
     fn write(&self, labels: &[(&str, &str)], sink: &mut dyn Sink) {
         let mut total = 0;
-        for (at, count) in self.counts.iter().enumerate() {
-            total += count.load(Relaxed);
-            let le = self.bounds.get(at).map_or_else(|| "+Inf".to_owned(), |it| it.to_string());
-            sink.sample("_bucket", &[labels, &[("le", &le)]].concat(), total as f64);
-        }
-        sink.sample("_sum", labels, f64::from_bits(self.sum.load(Relaxed)));
-        sink.sample("_count", labels, total as f64);
+        let mut cumulated = |it: &AtomicU64| {
+            total += it.load(Relaxed);
+            total as f64
+        };
+        let counts: Vec<f64> = self.counts.iter().map(&mut cumulated).collect();
+        let buckets: Vec<(f64, f64)> = self.bounds.iter().copied().zip(counts).collect();
+        let (count, sum) = (total as f64, f64::from_bits(self.sum.load(Relaxed)));
+        sink.histogram(labels, HistogramParts { count, sum, buckets: &buckets, native: None });
     }
 }
 
@@ -167,19 +169,15 @@ impl Summary {
 impl Metric for Summary {
     const KIND: MetricType = MetricType::Summary;
 
-    #[expect(clippy::cast_precision_loss, reason = "a count past 2^53 is shown rounded")]
     fn write(&self, labels: &[(&str, &str)], sink: &mut dyn Sink) {
         let (count, sum, mut latest) = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             (state.count, state.sum, state.latest.clone())
         };
         latest.sort_by(f64::total_cmp);
-        for quantile in self.quantiles {
-            let text = quantile.to_string();
-            sink.sample("", &[labels, &[("quantile", &text)]].concat(), rank(&latest, *quantile));
-        }
-        sink.sample("_sum", labels, sum);
-        sink.sample("_count", labels, count as f64);
+        let value = |quantile: &f64| (*quantile, rank(&latest, *quantile));
+        let quantiles: Vec<(f64, f64)> = self.quantiles.iter().map(value).collect();
+        sink.summary(labels, count, sum, &quantiles);
     }
 }
 

@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use exposition::HistogramParts;
 use model::MetricType;
 
-use crate::{Counter, Gauge, Histogram, Metric, Summary};
+use crate::{Counter, Gauge, Histogram, Metric, NativeHistogram, Summary};
 
 /// Receives families, and after each its samples.
 pub trait Sink {
     /// Starts a family.
     fn family(&mut self, name: &str, help: &str, kind: MetricType);
-    /// Adds a sample of the family started last; its name is the family's and `suffix`.
-    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], v: f64);
+    /// Adds a number to the family started last.
+    fn sample(&mut self, labels: &[(&str, &str)], v: f64);
+    /// Adds a summary to it: observations, their sum, and quantiles with their values.
+    fn summary(&mut self, labels: &[(&str, &str)], count: u64, sum: f64, quantiles: &[(f64, f64)]);
+    /// Adds a histogram to it.
+    fn histogram(&mut self, labels: &[(&str, &str)], parts: HistogramParts<'_>);
 }
 
 /// All families of a program.
@@ -48,6 +53,11 @@ impl Registry {
         bounds: &'static [f64],
     ) -> Arc<Histogram> {
         self.single(name, help, Histogram::new(bounds))
+    }
+
+    /// Adds a native histogram.
+    pub fn native_histogram(&self, name: &'static str, help: &'static str) -> Arc<NativeHistogram> {
+        self.single(name, help, NativeHistogram::default())
     }
 
     /// Adds a summary with these quantiles.
@@ -227,6 +237,6 @@ struct Read<F> {
 impl<F: Fn() -> f64 + Send + Sync> Collect for Read<F> {
     fn collect(&self, name: &str, sink: &mut dyn Sink) {
         sink.family(name, self.help, self.kind);
-        sink.sample("", &[], (self.read)());
+        sink.sample(&[], (self.read)());
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn collect(paths: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Resu
     );
     for (id, seconds) in &processors {
         for (at, mode) in GUEST_MODES.iter().enumerate() {
-            sink.sample("", &[("cpu", id), ("mode", mode)], column(seconds, MODES.len() + at));
+            sink.sample(&[("cpu", id), ("mode", mode)], column(seconds, MODES.len() + at));
         }
     }
     sink.family(
@@ -47,7 +47,7 @@ pub(crate) fn collect(paths: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Resu
     );
     for (id, seconds) in &processors {
         for (at, mode) in MODES.iter().enumerate() {
-            sink.sample("", &[("cpu", id), ("mode", mode)], column(seconds, at));
+            sink.sample(&[("cpu", id), ("mode", mode)], column(seconds, at));
         }
     }
     Ok(())

@@ -91,7 +91,7 @@ pub(crate) fn collect(paths: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Resu
         }
         sink.family(&format!("node_disk_{suffix}"), help, *kind);
         for (device, value) in values {
-            sink.sample("", &[("device", device)], value * factor);
+            sink.sample(&[("device", device)], value * factor);
         }
     }
     Ok(())

@@ -109,7 +109,7 @@ fn sample(sink: &mut dyn Sink, mount: &Mount, error: &str, v: f64) {
         ("fstype", &mount.kind[..]),
         ("mountpoint", &mount.point[..]),
     ];
-    sink.sample("", &labels, v);
+    sink.sample(&labels, v);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes past 2^53 bytes are shown rounded")]

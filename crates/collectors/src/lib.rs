@@ -63,7 +63,7 @@ pub fn collect(
         MetricType::Gauge,
     );
     for (name, seconds, _) in &reports {
-        sink.sample("", &[("collector", name)], *seconds);
+        sink.sample(&[("collector", name)], *seconds);
     }
     sink.family(
         "node_scrape_collector_success",
@@ -71,7 +71,7 @@ pub fn collect(
         MetricType::Gauge,
     );
     for (name, _, ok) in &reports {
-        sink.sample("", &[("collector", name)], f64::from(u8::from(*ok)));
+        sink.sample(&[("collector", name)], f64::from(u8::from(*ok)));
     }
 }
 

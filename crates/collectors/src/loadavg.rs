@@ -22,7 +22,7 @@ pub(crate) fn collect(paths: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Resu
     ];
     for ((name, help), load) in names.into_iter().zip(loads) {
         sink.family(name, help, MetricType::Gauge);
-        sink.sample("", &[], load);
+        sink.sample(&[], load);
     }
     Ok(())
 }

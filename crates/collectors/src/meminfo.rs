@@ -83,7 +83,7 @@ pub(crate) fn collect(paths: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Resu
     for (key, value) in &found {
         let name = format!("node_memory_{key}");
         sink.family(&name, &format!("Memory information field {key}."), MetricType::Gauge);
-        sink.sample("", &[], *value);
+        sink.sample(&[], *value);
     }
     Ok(())
 }

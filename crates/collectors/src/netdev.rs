@@ -46,7 +46,7 @@ pub(crate) fn collect(paths: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Resu
         let name = format!("node_network_{column}_total");
         sink.family(&name, &format!("Network device statistic {column}."), MetricType::Counter);
         for (device, values) in &devices {
-            sink.sample("", &[("device", device)], values[at]);
+            sink.sample(&[("device", device)], values[at]);
         }
     }
     Ok(())

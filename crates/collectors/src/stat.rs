@@ -33,7 +33,7 @@ pub(crate) fn collect(paths: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Resu
     }
     for (name, kind, help, value) in found {
         sink.family(name, help, kind);
-        sink.sample("", &[], value);
+        sink.sample(&[], value);
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use exposition::HistogramParts;
+
 use super::*;
 
 /// Writes what it receives as lines.
@@ -17,10 +19,18 @@ impl Sink for Lines {
         name.clone_into(&mut self.name);
     }
 
-    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], v: f64) {
+    fn sample(&mut self, labels: &[(&str, &str)], v: f64) {
         let labels: Vec<String> =
             labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.lines.push(format!("{}{suffix}{{{}}} {v}", self.name, labels.join(",")));
+        self.lines.push(format!("{}{{{}}} {v}", self.name, labels.join(",")));
+    }
+
+    fn summary(&mut self, _: &[(&str, &str)], _: u64, _: f64, _: &[(f64, f64)]) {
+        panic!("a collector has numbers only");
+    }
+
+    fn histogram(&mut self, _: &[(&str, &str)], _: HistogramParts<'_>) {
+        panic!("a collector has numbers only");
     }
 }
 

@@ -13,6 +13,6 @@ pub(crate) fn collect(_: &Paths, clock: &dyn Clock, sink: &mut dyn Sink) -> Resu
         MetricType::Gauge,
     );
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-    sink.sample("", &[], clock.now_ms() as f64 / 1000.0);
+    sink.sample(&[], clock.now_ms() as f64 / 1000.0);
     Ok(())
 }

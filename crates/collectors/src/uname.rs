@@ -31,6 +31,6 @@ pub(crate) fn collect(_: &Paths, _: &dyn Clock, sink: &mut dyn Sink) -> Result<(
         ("sysname", &sysname),
         ("version", &version),
     ];
-    sink.sample("", &labels, 1.0);
+    sink.sample(&labels, 1.0);
     Ok(())
 }

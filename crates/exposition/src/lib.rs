@@ -6,7 +6,7 @@
 //! remembers the series of the last page goes faster still: [`Parser::peek`] hands out the bytes where
 //! it expects a series, and [`Parser::known`] reads the value behind them.
 //!
-//! Writing: [`PageWriter`] appends families and samples to a byte buffer.
+//! Writing: [`PageWriter`] appends families and samples to a byte buffer, [`ProtobufWriter`] families and metrics.
 //!
 //! The parser takes what upstream takes: it knows the grammar, not the rules about suffixes, order and
 //! repetition that OpenMetrics adds; [`check_open_metrics`] knows those too.
@@ -34,7 +34,10 @@ pub use entry::{Entry, ParseError, RawExemplar, Series};
 pub use labels::LabelsError;
 pub use line::{Help, Line, PageSample, PageValue};
 pub use parse::{Parser, unescape_help};
-pub use proto::write::{FamilyHead, FamilyWriter, HistogramParts, MetricHead, Native, put_family};
+pub use proto::write::{
+    FamilyHead, FamilyWriter, HistogramParts, MetricHead, Native, PROTOBUF_CONTENT_TYPE,
+    ProtobufWriter, put_family,
+};
 pub use write::{PageWriter, TextFormat, write_open_metrics_float};
 
 /// The format of a page.

@@ -3,6 +3,9 @@
 use model::{Exemplar, FloatHistogram, Histogram, MetricType, Span};
 use stdx::varint::{put_i64, put_u64};
 
+/// The `Content-Type` of a page.
+pub const PROTOBUF_CONTENT_TYPE: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores";
+
 /// A family's name and what is said of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FamilyHead<'a> {
@@ -57,21 +60,65 @@ pub fn put_family(
     head: FamilyHead<'_>,
     metrics: impl FnOnce(&mut FamilyWriter<'_>),
 ) {
-    let start = out.len();
-    put_text(out, 1, head.name);
-    put_text(out, 2, head.help);
-    let kind = match head.kind {
-        MetricType::Counter => 0,
-        MetricType::Gauge => 1,
-        MetricType::Summary => 2,
-        MetricType::Histogram => 4,
-        MetricType::GaugeHistogram => 5,
-        MetricType::Unknown | MetricType::Info | MetricType::StateSet => 3,
-    };
-    put_number(out, 3, kind);
-    metrics(&mut FamilyWriter { out, kind: head.kind });
-    put_text(out, 5, head.unit);
-    put_len(out, start);
+    let mut page = ProtobufWriter::new(out);
+    page.family(head);
+    metrics(page.metrics());
+    page.finish();
+}
+
+/// Appends families to a page, one after the other.
+#[derive(Debug)]
+pub struct ProtobufWriter<'a> {
+    family: FamilyWriter<'a>,
+    /// Where in the page the family that is being written begins.
+    start: Option<usize>,
+}
+
+impl<'a> ProtobufWriter<'a> {
+    /// Writes behind what `out` holds already.
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { family: FamilyWriter { out, kind: MetricType::Unknown }, start: None }
+    }
+
+    /// Ends the family before and starts this one.
+    pub fn family(&mut self, head: FamilyHead<'_>) {
+        self.end_family();
+        let out = &mut *self.family.out;
+        self.start = Some(out.len());
+        self.family.kind = head.kind;
+        put_text(out, 1, head.name);
+        put_text(out, 2, head.help);
+        let kind = match head.kind {
+            MetricType::Counter => 0,
+            MetricType::Gauge => 1,
+            MetricType::Summary => 2,
+            MetricType::Histogram => 4,
+            MetricType::GaugeHistogram => 5,
+            MetricType::Unknown | MetricType::Info | MetricType::StateSet => 3,
+        };
+        put_number(out, 3, kind);
+        put_text(out, 5, head.unit);
+    }
+
+    /// Appends metrics to the family started last.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn metrics(&mut self) -> &mut FamilyWriter<'a> {
+        assert!(self.start.is_some(), "metrics are of a family");
+        &mut self.family
+    }
+
+    /// Ends the page.
+    pub fn finish(mut self) {
+        self.end_family();
+    }
+
+    fn end_family(&mut self) {
+        if let Some(start) = self.start.take() {
+            put_len(self.family.out, start);
+        }
+    }
 }
 
 /// Appends metrics to a family.
