@@ -1,11 +1,11 @@
-//! Installs what the tests need: Debian packages and npm modules.
+//! Installs what the tests need: Debian packages, npm modules and Python modules.
 
 use std::path::Path;
 
 use crate::run::{run, works};
 
 /// A program the tests call, and the Debian package it comes in.
-const PROGRAMS: [(&str, &str, &[&str]); 8] = [
+const PROGRAMS: [(&str, &str, &[&str]); 10] = [
     ("prometheus", "prometheus", &["--version"]),
     ("promtool", "prometheus", &["--version"]),
     ("prometheus-node-exporter", "prometheus-node-exporter", &["--version"]),
@@ -14,10 +14,15 @@ const PROGRAMS: [(&str, &str, &[&str]); 8] = [
     ("node", "nodejs", &["--version"]),
     ("npm", "npm", &["--version"]),
     ("dnsmasq", "dnsmasq-base", &["--version"]),
+    ("python3", "python3", &["--version"]),
+    ("pip3", "python3-pip", &["--version"]),
 ];
 
 /// Folders with a `package.json`.
 const NPM: [&str; 2] = ["web", "tests/peers"];
+
+/// What Python programs need, and where it goes.
+const PYTHON: [&str; 2] = ["tests/peers/requirements.txt", "tests/peers/python_modules"];
 
 /// Installs what is missing. Returns what cannot be had, in words: the tests that need it say so too.
 pub(crate) fn install() -> Vec<String> {
@@ -40,10 +45,16 @@ pub(crate) fn install() -> Vec<String> {
             continue;
         }
         let args = ["ci", "--no-audit", "--no-fund", "--prefix", folder];
-        let fresh = is_fresh(folder);
-        if !fresh && run("npm", args).is_err() {
+        let lock = format!("{folder}/package-lock.json");
+        let installed = format!("{folder}/node_modules/.package-lock.json");
+        if !is_fresh(&lock, &installed) && run("npm", args).is_err() {
             missing.push(format!("npm modules of {folder}"));
         }
+    }
+    let [wanted, folder] = PYTHON;
+    let args = ["install", "--quiet", "--upgrade", "--target", folder, "--requirement", wanted];
+    if !is_fresh(wanted, folder) && run("pip3", args).is_err() {
+        missing.push(format!("Python modules of {wanted}"));
     }
     missing
 }
@@ -60,10 +71,9 @@ fn install_debian(packages: &[&str]) {
     let _ = run(program, prefix.iter().chain(&install).chain(&packages));
 }
 
-/// True if the modules were installed after the lock file last changed.
-fn is_fresh(folder: &str) -> bool {
-    let time = |path: String| std::fs::metadata(path).and_then(|it| it.modified()).ok();
-    let lock = time(format!("{folder}/package-lock.json"));
-    let installed = time(format!("{folder}/node_modules/.package-lock.json"));
-    lock.is_some() && lock <= installed
+/// True if the modules were installed after the list of them last changed.
+fn is_fresh(list: &str, installed: &str) -> bool {
+    let time = |path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
+    let list = time(list);
+    list.is_some() && list <= time(installed)
 }

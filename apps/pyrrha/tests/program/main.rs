@@ -5,6 +5,7 @@ mod agent;
 mod api;
 mod backfill;
 mod bad_input;
+mod clients;
 mod crash;
 mod discovery;
 mod heavy_queries;

@@ -88,11 +88,12 @@ fn config(port: u16, extra: &str) -> String {
     format!("global:\n  scrape_interval: 500ms\n  scrape_timeout: 500ms\nscrape_configs:\n{jobs}")
 }
 
-/// All series of the pages with their values, once all three jobs were scraped.
-fn stored(server: &Server) -> BTreeMap<String, String> {
+/// All series of the pages with their values, once all jobs were scraped.
+pub(crate) fn stored(server: &Server, n_jobs: usize) -> BTreeMap<String, String> {
+    let n_jobs = n_jobs.to_string();
     wait_for("scrapes of all pages", Duration::from_secs(20), || {
         let up = http::query(server.port, "sum(up)", "");
-        (up[0]["value"][1] == "3").then_some(())
+        (up[0]["value"][1] == n_jobs).then_some(())
     });
     let found = http::query(server.port, "{job=~\".+\",__name__!~\"up|scrape_.*\"}", "");
     let read = |it: &Value| {
@@ -115,12 +116,27 @@ fn serve() -> u16 {
     })
 }
 
-fn start(program: &Path, before: &[&str], config: &str) -> (tempfile::TempDir, Server) {
+/// Starts a server with what pages may need turned on.
+pub(crate) fn start(program: &Path, before: &[&str], config: &str) -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_config(folder.path(), config);
     let flags = ["--enable-feature=native-histograms,exemplar-storage"];
     let server = Server::start(program, before, folder.path(), &flags);
     (folder, server)
+}
+
+/// The first exemplar of each series that has some: labels of both, and value.
+pub(crate) fn exemplars(server: &Server) -> Vec<[String; 3]> {
+    let query = http::escape("{job=~\".+\"}");
+    let path = format!("query_exemplars?query={query}&start=1400000000&end=9999999999");
+    let show = |it: &Value| {
+        let exemplar = &it["exemplars"][0];
+        [&it["seriesLabels"], &exemplar["labels"], &exemplar["value"]].map(Value::to_string)
+    };
+    let found = http::api(server.port, &path);
+    let mut all: Vec<_> = found.as_array().expect("a list").iter().map(show).collect();
+    all.sort();
+    all
 }
 
 #[test]
@@ -130,22 +146,9 @@ fn pages_are_stored_as_upstream_stores_them() {
     let native = "  scrape_native_histograms: true\n";
     let (_ours, ours) = start(pyrrha(), &["server"], &config(port, native));
     let (_theirs, theirs) = start(&prometheus, &[], &config(port, ""));
-    let (found, expected) = (stored(&ours), stored(&theirs));
+    let (found, expected) = (stored(&ours, 3), stored(&theirs, 3));
     assert_eq!(found, expected);
     assert_eq!(found.len(), 30, "{found:?}");
-    let exemplars = |it: &Server| {
-        let query = http::escape("{job=\"open\"}");
-        let path = format!("/api/v1/query_exemplars?query={query}&start=1400000000&end=9999999999");
-        let answer = http::get(it.port, &path).expect("an answer");
-        let all: Value = serde_json::from_str(&answer.body).expect("JSON");
-        let show = |it: &Value| {
-            let exemplar = &it["exemplars"][0];
-            [&it["seriesLabels"], &exemplar["labels"], &exemplar["value"]].map(Value::to_string)
-        };
-        let mut all: Vec<_> = all["data"].as_array().expect("a list").iter().map(show).collect();
-        all.sort();
-        all
-    };
     let found = exemplars(&ours);
     assert_eq!(found, exemplars(&theirs));
     assert_eq!(found.len(), 2, "{found:?}");
@@ -155,7 +158,7 @@ fn pages_are_stored_as_upstream_stores_them() {
 fn classic_histograms_become_native_ones() {
     let convert = "  convert_classic_histograms_to_nhcb: true\n";
     let (_folder, server) = start(pyrrha(), &["server"], &config(serve(), convert));
-    let found = stored(&server);
+    let found = stored(&server, 3);
     let of = |name: &str| {
         let start = format!("{{\"__name__\":\"{name}\"");
         found.iter().find(|it| it.0.starts_with(&start)).map(|it| &it.1[..])

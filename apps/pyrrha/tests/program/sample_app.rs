@@ -8,7 +8,8 @@ use crate::server::{Server, write_config};
 use serde_json::Value;
 use testkit::{Program, free_port, http, peer, wait_for};
 
-const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers");
+/// Where the programs of other languages are.
+pub(crate) const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers");
 
 /// Global interval 1m, the application's job at 15 s; the host's job at 1 s keeps the test short.
 fn configuration(app: u16, node: u16) -> String {
@@ -31,7 +32,7 @@ scrape_configs:
 }
 
 /// Starts the sample program; returns it and its port. `None`, said in plain words, without npm's modules.
-fn sample_app(folder: &Path) -> Option<(Program, u16)> {
+pub(crate) fn sample_app(folder: &Path) -> Option<(Program, u16)> {
     let node = peer("node")?;
     if !Path::new(PEERS).join("node_modules/prom-client").exists() {
         let text = "npm's prom-client is not installed: this test did NOT run (cargo xtask test installs it)";
