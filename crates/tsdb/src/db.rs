@@ -25,6 +25,8 @@ use crate::{OpenError, Options, ReplayStatus, SeriesExemplars, Stats, StorageSta
 
 /// Whether the log has grown is looked at so often.
 const TICK: Duration = Duration::from_secs(5);
+/// The first time sooner: what crashes again and again must not find more to replay each time.
+const FIRST_TICK: Duration = Duration::from_secs(1);
 /// Each so many times, there is a round of maintenance: each minute.
 const TICKS: u32 = 12;
 
@@ -344,12 +346,14 @@ impl Inner {
 
     /// The maintenance thread.
     fn run(&self) {
+        let mut pause = FIRST_TICK;
         for tick in (1..=TICKS).cycle() {
             let stop = lock(&self.stop);
-            let wait = self.stopped.wait_timeout_while(stop, TICK, |stop| !*stop);
+            let wait = self.stopped.wait_timeout_while(stop, pause, |stop| !*stop);
             if *wait.unwrap_or_else(PoisonError::into_inner).0 {
                 return;
             }
+            pause = TICK;
             if tick == TICKS {
                 self.maintain();
             } else {
