@@ -213,7 +213,7 @@ impl Inner {
         let Some(meta) = written else { return Ok(self.cut_nothing(&head, maxt)) };
         let seconds = (self.clock.monotonic() - start).as_secs_f64();
         tracing::info!(block = %meta.ulid, mint, maxt, series = meta.stats.n_series, seconds, "write block");
-        self.reload()?;
+        self.open_written(&[meta.ulid])?;
         Ok(head.truncate(maxt, &|| self.is_stopping()))
     }
 
@@ -301,6 +301,17 @@ impl Inner {
             self.metrics.blocks.reloads_failed.inc();
         }
         result
+    }
+
+    /// As [`Inner::reload`], and an error if one of the blocks that were just written cannot be opened: then the head
+    /// must not give up what is in them.
+    fn open_written(&self, written: &[Ulid]) -> Result<(), Error> {
+        self.reload()?;
+        let blocks = read(&self.blocks);
+        match written.iter().find_map(|it| Some((it, blocks.bad.get(it)?))) {
+            Some((ulid, bad)) => Err(Error::Refused(format!("block {ulid}: {}", bad.reason))),
+            None => Ok(()),
+        }
     }
 
     fn load_and_delete(&self) -> Result<(), Error> {

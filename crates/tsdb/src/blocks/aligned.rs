@@ -12,13 +12,18 @@ impl Inner {
     pub(super) fn compact_late(&self) -> Result<(), Error> {
         let head = self.head();
         let Some(cut) = head.cut_late()? else { return Ok(()) };
+        let mut written = Vec::new();
         for range in &cut.ranges {
             if self.is_stopping() {
                 return Ok(());
             }
-            self.write_aligned(*range, What::Late(Some(&cut)), HINT_OUT_OF_ORDER)?;
+            written.extend(self.write_aligned(
+                *range,
+                What::Late(Some(&cut)),
+                HINT_OUT_OF_ORDER,
+            )?);
         }
-        self.reload()?;
+        self.open_written(&written)?;
         if head.drop_late(&cut, &|| self.is_stopping()) {
             // Series that had nothing else, and chunk files.
             head.drop_unused(head.time_range().0);
@@ -26,13 +31,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes the block of one multiple of the block range.
+    /// Writes the block of one multiple of the block range; returns its name, `None` if there is nothing for it.
     pub(super) fn write_aligned(
         &self,
         range: i64,
         what: What<'_>,
         hint: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Ulid>, Error> {
         let head = self.head();
         let length = head.chunk_range_ms;
         let mint = range.saturating_mul(length);
@@ -46,9 +51,9 @@ impl Inner {
         meta.compaction.hints = vec![hint.to_owned()];
         let source = HeadRange::new(&head, what, mint, maxt - 1);
         let written = self.write_first(meta, Box::new(source))?;
-        if let Some(meta) = written {
+        if let Some(meta) = &written {
             tracing::info!(block = %meta.ulid, mint, maxt, hint, series = meta.stats.n_series, "write block");
         }
-        Ok(())
+        Ok(written.map(|it| it.ulid))
     }
 }

@@ -41,13 +41,14 @@ impl Inner {
         let stop = || self.is_stopping();
         let Some(cut) = head.pick_stale(&stop) else { return Ok(()) };
         let range = |t: i64| t.div_euclid(head.chunk_range_ms);
+        let mut written = Vec::new();
         for range in range(cut.mint)..=range(cut.maxt) {
             if stop() {
                 return Ok(());
             }
-            self.write_aligned(range, What::Stale(&cut), HINT_STALE_SERIES)?;
+            written.extend(self.write_aligned(range, What::Stale(&cut), HINT_STALE_SERIES)?);
         }
-        self.reload()?;
+        self.open_written(&written)?;
         if let Some(series) = head.evict_stale(&cut, &stop).map_err(Error::Refused)? {
             tracing::info!(series, "stale series compaction completed");
         }

@@ -232,3 +232,44 @@ fn gives_nothing_of_lost_series_to_others() {
     }
     world.end_well();
 }
+
+/// A block that was just written cannot be opened, for once: the head keeps what is in it.
+#[test]
+fn keeps_what_is_in_a_block_that_cannot_be_opened() {
+    let setting = Setting {
+        disk: 3_376_560_653_400_389_479,
+        compression: wal::Compression::Zstd,
+        segment_bytes: 96 << 10,
+        retention_ms: 0,
+        retention_bytes: 0,
+        head_checkpoint_bytes: 1,
+        window_ms: 100_000,
+        stale_threshold: 0.0,
+        histograms: false,
+        exemplars: false,
+        float_xor2: false,
+        starts: false,
+    };
+    let scrape = |from, n, later, by_ref, keep| Step::Scrape { from, n, later, by_ref, keep };
+    let burst = |from, scrapes, interval| Step::Burst { from, n: 12, scrapes, interval };
+    let mut world = World::new(setting);
+    for step in [
+        Step::Late { series: 15, earlier: 22_835, n: 1, apart: 1203 },
+        scrape(1, 19, 6492, true, true),
+        scrape(34, 7, 39_221, false, true),
+        Step::Batch { slot: 1, from: 9, n: 2, later: 3440 },
+        scrape(11, 5, 3865, false, true),
+        scrape(17, 39, 4523, false, false),
+        Step::Full { room: 34_254 },
+        Step::Window { window_ms: 300_000 },
+        scrape(39, 26, 3970, true, true),
+        scrape(25, 39, 7514, false, true),
+        burst(32, 47, 355),
+        burst(12, 133, 312),
+        Step::Late { series: 31, earlier: 118_275, n: 39, apart: 848 },
+        Step::Fail { after: 32, step: Box::new(Step::Maintain) },
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}
