@@ -5,7 +5,7 @@
 //! - `tidy`: the rules of the house that no lint knows.
 //! - `fuzz [SECONDS]`: runs each fuzz target for a while.
 //! - `asan`: runs the tests of what is `unsafe` under AddressSanitizer.
-//! - `bench ingest | query | restart | flood`: loads, beside the peers.
+//! - `bench ingest | query | restart | flood | scrape`: loads, beside the peers.
 
 mod bench;
 mod ci;

@@ -121,9 +121,8 @@ fn line(target: usize, at: usize) -> String {
 }
 
 fn answer(stream: TcpStream, pages: &Pages, state: &State) {
-    let Ok(mut out) = stream.try_clone() else { return };
-    let _ = out.set_nodelay(true);
-    let mut input = BufReader::new(stream);
+    let _ = stream.set_nodelay(true);
+    let (mut input, mut out) = (BufReader::new(&stream), &stream);
     let (mut request, mut page, mut head) = (String::new(), Vec::new(), Vec::new());
     while let Some(asked) = read_request(&mut input, &mut request) {
         page.clear();
@@ -148,7 +147,7 @@ pub(crate) enum Page {
 }
 
 /// Reads a request to its empty line; returns the page that its path names.
-fn read_request(input: &mut BufReader<TcpStream>, line: &mut String) -> Option<Page> {
+fn read_request(input: &mut BufReader<&TcpStream>, line: &mut String) -> Option<Page> {
     let mut page = None;
     loop {
         line.clear();

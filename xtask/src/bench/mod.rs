@@ -9,6 +9,7 @@ mod loadgen;
 mod peer;
 mod query;
 mod restart;
+mod scrape;
 
 use std::path::PathBuf;
 
@@ -24,7 +25,8 @@ pub(crate) fn bench(name: &str, args: &[&str]) -> Result<()> {
         "query" => query::query(args),
         "restart" => restart::restart(args),
         "flood" => flood::flood(args),
-        _ => bail!("unknown benchmark {name}; there are: ingest, query, restart, flood"),
+        "scrape" => scrape::scrape(args),
+        _ => bail!("unknown benchmark {name}; there are: ingest, query, restart, flood, scrape"),
     }
 }
 
