@@ -23,6 +23,22 @@ use world::World;
 
 const HISTORIES: u64 = 2000;
 
+/// What pinned histories differ from.
+const PLAIN: Setting = Setting {
+    disk: 0,
+    compression: wal::Compression::Snappy,
+    segment_bytes: 96 << 10,
+    retention_ms: 0,
+    retention_bytes: 0,
+    head_checkpoint_bytes: 1,
+    window_ms: 0,
+    stale_threshold: 0.0,
+    histograms: false,
+    exemplars: false,
+    float_xor2: false,
+    starts: false,
+};
+
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
@@ -50,17 +66,10 @@ fn keeps_what_a_map_keeps() {
 fn the_log_knows_a_series_of_a_head_checkpoint() {
     let setting = Setting {
         disk: 14_544_585_458_039_916_826,
-        compression: wal::Compression::Snappy,
         segment_bytes: 32 << 10,
         retention_ms: 400_000,
-        retention_bytes: 0,
-        head_checkpoint_bytes: 1,
-        window_ms: 0,
-        stale_threshold: 0.0,
         histograms: true,
-        exemplars: false,
-        float_xor2: false,
-        starts: false,
+        ..PLAIN
     };
     let mut world = World::new(setting);
     let maintain = || Box::new(Step::Maintain);
@@ -86,16 +95,9 @@ fn deletes_nothing_in_the_place_of_what_was_lost() {
     let setting = Setting {
         disk: 11_218_314_161_419_557_266,
         compression: wal::Compression::Zstd,
-        segment_bytes: 96 << 10,
-        retention_ms: 0,
-        retention_bytes: 0,
-        head_checkpoint_bytes: 1,
-        window_ms: 0,
         stale_threshold: 0.3,
         histograms: true,
-        exemplars: false,
-        float_xor2: false,
-        starts: false,
+        ..PLAIN
     };
     let scrape = |from, n, later| Step::Scrape { from, n, later, by_ref: false, keep: true };
     let within = |crash, after, step| Step::CrashWithin { crash, after, step: Box::new(step) };
@@ -123,16 +125,8 @@ fn takes_a_chunk_behind_one_that_blocks_hold() {
     let setting = Setting {
         disk: 4_402_451_675_950_875_069,
         compression: wal::Compression::Zstd,
-        segment_bytes: 96 << 10,
-        retention_ms: 0,
-        retention_bytes: 0,
-        head_checkpoint_bytes: 1,
-        window_ms: 0,
-        stale_threshold: 0.0,
         histograms: true,
-        exemplars: false,
-        float_xor2: false,
-        starts: false,
+        ..PLAIN
     };
     let scrape = |from, n, later, by_ref, keep| Step::Scrape { from, n, later, by_ref, keep };
     let fail = |after, step| Step::Fail { after, step: Box::new(step) };
@@ -177,15 +171,8 @@ fn deletes_late_samples_that_only_a_file_has() {
         disk: 7_397_962_675_215_046_816,
         compression: wal::Compression::None,
         segment_bytes: 32 << 10,
-        retention_ms: 0,
-        retention_bytes: 0,
-        head_checkpoint_bytes: 1,
         window_ms: 300_000,
-        stale_threshold: 0.0,
-        histograms: false,
-        exemplars: false,
-        float_xor2: false,
-        starts: false,
+        ..PLAIN
     };
     let mut world = World::new(setting);
     for step in [
@@ -210,15 +197,10 @@ fn gives_nothing_of_lost_series_to_others() {
         disk: 12_437_059_682_068_394_866,
         compression: wal::Compression::None,
         segment_bytes: 32 << 10,
-        retention_ms: 0,
-        retention_bytes: 0,
-        head_checkpoint_bytes: 1,
         window_ms: 25_000,
         stale_threshold: 0.3,
         histograms: true,
-        exemplars: false,
-        float_xor2: false,
-        starts: false,
+        ..PLAIN
     };
     let mut world = World::new(setting);
     for step in [
@@ -239,16 +221,8 @@ fn keeps_what_is_in_a_block_that_cannot_be_opened() {
     let setting = Setting {
         disk: 3_376_560_653_400_389_479,
         compression: wal::Compression::Zstd,
-        segment_bytes: 96 << 10,
-        retention_ms: 0,
-        retention_bytes: 0,
-        head_checkpoint_bytes: 1,
         window_ms: 100_000,
-        stale_threshold: 0.0,
-        histograms: false,
-        exemplars: false,
-        float_xor2: false,
-        starts: false,
+        ..PLAIN
     };
     let scrape = |from, n, later, by_ref, keep| Step::Scrape { from, n, later, by_ref, keep };
     let burst = |from, scrapes, interval| Step::Burst { from, n: 12, scrapes, interval };
