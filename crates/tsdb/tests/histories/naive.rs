@@ -41,7 +41,8 @@ type Candidates = BTreeMap<Labels, BTreeMap<i64, BTreeSet<u64>>>;
 #[derive(Default)]
 pub(crate) struct Naive {
     series: BTreeMap<Labels, BTreeMap<i64, Kept>>,
-    /// Refused, or not answered before a crash: a start may find them.
+    /// Refused, or not answered before a crash: a start may find them, also a later one, as one that has no
+    /// room to repair the log passes over what the next one finds.
     uncertain: Candidates,
     /// As those; and they may be seen at any time.
     doubtful: Candidates,
@@ -149,7 +150,6 @@ impl Naive {
     /// Takes the samples of a batch that was acknowledged, in its order. One that is behind its series by
     /// now is left out, as the database says it does, unless it takes samples out of order.
     pub(crate) fn acknowledge(&mut self, batch: &[Added], segments: Segments, takes_late: bool) {
-        self.uncertain.clear();
         for Added { labels, t, value, is_late, is_admitted } in batch {
             let is_behind = self.newest.get(labels).is_some_and(|newest| t <= newest);
             let is_late = *is_late || is_behind && !is_admitted;
@@ -216,13 +216,14 @@ impl Naive {
         }
     }
 
-    /// Compares with what somebody finds who reads all of the files.
+    /// Compares with what somebody finds who reads all of the files, as a start does.
     pub(crate) fn check_beside(&self, mut found: Contents) {
         for (labels, samples) in &mut found {
             let (known, removed) = (self.series.get(labels), self.removed.get(labels));
             let is_known = |t: &i64| known.is_some_and(|it| it.contains_key(t));
             let is_removed = |t: &i64, v: &u64| removed.and_then(|it| it.get(t)) == Some(v);
-            samples.retain(|t, v| is_known(t) || !is_removed(t, v));
+            let is_uncertain = |t: &i64, v: &u64| has(&self.uncertain, labels, *t, *v);
+            samples.retain(|t, v| is_known(t) || !is_removed(t, v) && !is_uncertain(t, v));
         }
         self.check(&found, |_| true, (i64::MIN, i64::MAX));
     }
@@ -278,7 +279,6 @@ impl Naive {
         }
         let newest = |it: &BTreeMap<i64, Kept>| *it.last_key_value().expect("not empty").0;
         self.newest = self.series.iter().map(|(labels, it)| (labels.clone(), newest(it))).collect();
-        self.uncertain.clear();
     }
 
     /// What is known of a sample that a start found.
