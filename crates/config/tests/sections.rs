@@ -409,6 +409,10 @@ fn kubernetes() {
         "role: pod, selectors: [{role: pod, field: 'a b'}]",
         "invalid selector: 'a b'; can't understand 'a b'",
     );
+    role(
+        "role: pod, selectors: [{role: pod, label: 'app in web'}]",
+        "unable to parse requirement: found 'web' expected: '('",
+    );
 }
 
 #[test]

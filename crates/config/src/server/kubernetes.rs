@@ -4,6 +4,7 @@ use model::quote;
 
 use super::http_client::HttpClient;
 use super::mechanisms::require;
+use super::selector;
 use crate::section::{Http, Kind, Preset, Schema, Section, field, kept, no_check, preset};
 
 /// Roles, and the roles of selectors that each takes.
@@ -107,15 +108,8 @@ fn check_selectors(role: &str, allowed: &[&str], selectors: &[Section]) -> Resul
         if !allowed.contains(&wanted) {
             return Err(format!("{role} role supports only {} selectors", allowed.join(", ")));
         }
-        check_field_selector(selector.text("field"))?;
+        selector::check_fields(selector.text("field"))?;
+        selector::check_labels(selector.text("label"))?;
     }
     Ok(())
-}
-
-/// Parts `a=b`, `a==b`, `a!=b`, separated by commas.
-fn check_field_selector(text: &str) -> Result<(), String> {
-    match text.split(',').find(|part| !part.is_empty() && !part.contains('=')) {
-        Some(part) => Err(format!("invalid selector: '{text}'; can't understand '{part}'")),
-        None => Ok(()),
-    }
 }

@@ -13,6 +13,7 @@ mod protocols;
 pub(crate) mod relabel;
 mod remote;
 mod scrape;
+mod selector;
 mod services;
 mod storage;
 mod telemetry;
