@@ -4,22 +4,32 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff::random_between;
+
 /// Decides when the next snapshot is due.
 ///
 /// The pause before a snapshot grows by half with each, from the shortest to the longest, and is
-/// the shortest again once nothing was published for longer than the longest.
+/// the shortest again once nothing was published for longer than the longest. Each is spread, so that servers that
+/// see the same changes do not move at once.
 #[derive(Debug)]
 pub(crate) struct Pacing {
     min: Duration,
     max: Duration,
+    spread: fn(Duration) -> Duration,
     pause: Duration,
     published: Option<Instant>,
     due: Option<Instant>,
 }
 
+/// Returns a pause of between half and one and a half of what is given.
+fn half_around(pause: Duration) -> Duration {
+    random_between(pause / 2, pause * 3 / 2)
+}
+
 impl Pacing {
     pub(crate) fn new(min: Duration, max: Duration) -> Self {
-        Pacing { min, max: max.max(min), pause: min, published: None, due: None }
+        let max = max.max(min);
+        Pacing { min, max, spread: half_around, pause: min, published: None, due: None }
     }
 
     /// When to publish, if there is anything.
@@ -35,7 +45,7 @@ impl Pacing {
         if self.published.is_none_or(|it| now.duration_since(it) > self.max) {
             self.pause = self.min;
         }
-        self.due = Some(now + self.pause);
+        self.due = Some(now + (self.spread)(self.pause));
         false
     }
 
@@ -61,11 +71,20 @@ impl Pacing {
 mod tests {
     use super::*;
 
+    #[test]
+    fn spreads_pauses() {
+        let pause = Duration::from_secs(1);
+        let all: Vec<Duration> = (0..200).map(|_| half_around(pause)).collect();
+        assert!(all.iter().all(|it| (pause / 2..=pause * 3 / 2).contains(it)), "{all:?}");
+        assert!(all.iter().any(|it| *it < pause) && all.iter().any(|it| pause < *it), "{all:?}");
+    }
+
     /// Changes all the time and prints the pauses in milliseconds.
     #[test]
     fn waits_longer_under_constant_change() {
         let start = Instant::now();
         let mut pacing = Pacing::new(Duration::from_millis(100), Duration::from_secs(1));
+        pacing.spread = |it| it;
         let (mut now, mut pauses) = (start, Vec::new());
         for _ in 0..8 {
             assert!(!pacing.changed(now));
