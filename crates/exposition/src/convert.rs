@@ -113,6 +113,7 @@ impl<'a> Conversion<'a> {
         if self.current.raw.is_empty() {
             self.current.raw.clone_from(&self.name);
             (self.current.t, self.current.st) = (sample.t, sample.st);
+            self.current.is_cumulative = true;
         }
         match part {
             Part::Bucket(upper) => self.classic.set_bucket(*upper, v),

@@ -68,7 +68,7 @@ impl RawExemplar<'_> {
     /// If a name stands twice or is not UTF-8.
     pub fn labels(&self) -> Result<model::Labels, LabelsError> {
         let mut builder = model::LabelsBuilder::default();
-        labels::read(self.raw, MetricType::Unknown, &mut builder)?;
+        labels::read(self.raw, labels::Rules::default(), &mut builder)?;
         Ok(builder.labels())
     }
 }

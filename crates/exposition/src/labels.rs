@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use memchr::{memchr, memchr2};
-use model::{LabelsBuilder, METRIC_NAME, MetricType, quote};
+use model::{LabelsBuilder, METRIC_NAME, METRIC_TYPE, METRIC_UNIT, MetricType, quote};
 use stdx::gofloat;
 
 use crate::write::write_open_metrics_float;
@@ -31,13 +31,17 @@ impl fmt::Display for LabelsError {
 
 impl std::error::Error for LabelsError {}
 
-/// Reads `raw`, the text of a series or of an exemplar's labels, into `out`. `kind` says whose `le`
-/// or `quantile` is to be normalised.
-pub(crate) fn read(
-    raw: &[u8],
-    kind: MetricType,
-    out: &mut LabelsBuilder,
-) -> Result<(), LabelsError> {
+/// How the labels of a series are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Rules {
+    /// Whose `le` or `quantile` is to be normalised.
+    pub(crate) kind: MetricType,
+    /// Type and unit may stand twice: the first one is the family's, the other one the exporter's, and wrong.
+    pub(crate) described: bool,
+}
+
+/// Reads `raw`, the text of a series or of an exemplar's labels, into `out`.
+pub(crate) fn read(raw: &[u8], rules: Rules, out: &mut LabelsBuilder) -> Result<(), LabelsError> {
     out.clear();
     let open = memchr(b'{', raw).unwrap_or(raw.len());
     // Blanks before a name belong to it; between name and brace they do not.
@@ -55,11 +59,14 @@ pub(crate) fn read(
             }
             Some((value, behind)) => {
                 let value = text(value)?;
-                match normalised(&name, &value, kind) {
+                rest = behind;
+                if rules.described && describes_family(&name) && out.get(&name).is_some() {
+                    continue;
+                }
+                match normalised(&name, &value, rules.kind) {
                     Some(number) => set(out, &name, &number)?,
                     None => set(out, &name, &value)?,
                 }
-                rest = behind;
             }
         }
     }
@@ -98,6 +105,10 @@ pub(crate) fn unescape(text: &str, quotes: bool) -> String {
     }
     out.push_str(rest);
     out
+}
+
+fn describes_family(label: &str) -> bool {
+    label == METRIC_TYPE || label == METRIC_UNIT
 }
 
 fn set(out: &mut LabelsBuilder, name: &str, value: &str) -> Result<(), LabelsError> {

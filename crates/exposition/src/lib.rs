@@ -19,6 +19,7 @@ mod any;
 mod conformance;
 mod convert;
 mod entry;
+mod family;
 mod labels;
 mod lex;
 mod line;
@@ -31,6 +32,7 @@ mod write;
 pub use any::AnyParser;
 pub use conformance::check_open_metrics;
 pub use entry::{Entry, ParseError, RawExemplar, Series};
+pub use family::is_of_family;
 pub use labels::LabelsError;
 pub use line::{Help, Line, PageSample, PageValue};
 pub use parse::{Parser, unescape_help};
@@ -60,4 +62,6 @@ pub struct Reading {
     pub convert: bool,
     /// When counters began, instead of series `_created`.
     pub start_times: bool,
+    /// Labels with the type and the unit of a series' family, as far as they are known.
+    pub type_and_unit: bool,
 }

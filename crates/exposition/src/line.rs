@@ -45,14 +45,17 @@ pub struct PageSample {
     /// Name and labels in the text form: the same bytes name the same series in every page of this format
     /// that is read in the same way. For a statement that is no sample: what tells it from others.
     pub raw: Vec<u8>,
-    /// Of the family; decides how `le` and `quantile` are read.
-    pub(crate) kind: MetricType,
+    /// How the labels in `raw` are read.
+    pub(crate) rules: labels::Rules,
     /// What was measured.
     pub value: PageValue,
     /// Milliseconds since the epoch, if the page says.
     pub t: Option<i64>,
     /// When what is counted began, in milliseconds since the epoch, if the page says and it is asked for.
     pub st: Option<i64>,
+    /// What was measured grows until the exporter starts anew: it is of a counter or a histogram, or it is the sum or
+    /// the count of a summary.
+    pub is_cumulative: bool,
     /// Exemplars, in the order of the page.
     pub exemplars: Vec<Exemplar>,
 }
@@ -78,8 +81,8 @@ impl PageSample {
     pub(crate) fn clear(&mut self) {
         self.raw.clear();
         self.exemplars.clear();
-        (self.kind, self.value) = (MetricType::Unknown, PageValue::default());
-        (self.t, self.st) = (None, None);
+        (self.rules, self.value) = (labels::Rules::default(), PageValue::default());
+        (self.t, self.st, self.is_cumulative) = (None, None, false);
     }
 
     /// Reads the labels into `out`, which it clears first. The name goes to `__name__`.
@@ -87,7 +90,7 @@ impl PageSample {
     /// # Errors
     /// If a name stands twice, or is not UTF-8.
     pub fn labels_into(&self, out: &mut LabelsBuilder) -> Result<(), LabelsError> {
-        labels::read(&self.raw, self.kind, out)
+        labels::read(&self.raw, self.rules, out)
     }
 
     /// Names the labels that stand there with an empty value: no label comes of them, but the exporter has

@@ -137,7 +137,7 @@ impl<'a> Parser<'a> {
         raw: &[u8],
         out: &mut model::LabelsBuilder,
     ) -> Result<(), LabelsError> {
-        labels::read(raw, self.kind_of_labels(), out)
+        labels::read(raw, labels::Rules { kind: self.kind_of_labels(), described: false }, out)
     }
 
     /// Whose `le` or `quantile` is to be normalised.

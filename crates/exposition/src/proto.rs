@@ -10,6 +10,7 @@ pub(crate) mod write;
 use model::{Exemplar, LabelsBuilder, MetricType, quote};
 
 use crate::Reading;
+use crate::family::{is_cumulative, labels};
 use crate::line::{Help, Line, PageSample, PageValue};
 use crate::wire::{Field, Fields, WireError};
 use crate::write::{SeriesName, write_open_metrics_float};
@@ -25,7 +26,7 @@ pub(crate) struct ProtoPage<'a> {
     step: Step<'a>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Family<'a> {
     name: &'a [u8],
     help: &'a [u8],
@@ -369,7 +370,13 @@ impl<'a> ProtoPage<'a> {
     ) -> Result<(), String> {
         out.clear();
         (out.t, out.st) = (self.metric.t, self.metric.st);
-        let mut name = SeriesName::new(&mut out.raw, self.family.name, suffix);
+        let Family { name, kind, unit, .. } = self.family;
+        out.is_cumulative = is_cumulative(kind, suffix.as_bytes());
+        out.rules.described = self.reading.type_and_unit;
+        let mut name = SeriesName::new(&mut out.raw, name, suffix);
+        if out.rules.described {
+            labels(kind, unit).for_each(|(label, value)| name.label(label.as_bytes(), value));
+        }
         let read = Fields(self.metric.all).for_each(|number, field| {
             if number == 1 {
                 let (label, value) = label_pair(field.bytes()?)?;

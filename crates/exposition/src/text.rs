@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use model::{Exemplar, Labels, LabelsBuilder, METRIC_NAME, MetricType};
 
 use crate::entry::{Entry, ParseError, Series};
+use crate::family::{Family, is_cumulative, put_described};
+use crate::labels::Rules;
 use crate::line::{Line, PageSample, PageValue};
 use crate::parse::Parser;
 use crate::{Reading, TextFormat};
@@ -14,6 +16,8 @@ use crate::{Reading, TextFormat};
 pub(crate) struct TextPage<'a> {
     page: &'a [u8],
     parser: Parser<'a>,
+    family: Family,
+    type_and_unit: bool,
     /// `None` if nobody asks for them, or the page cannot have them.
     starts: Option<Starts>,
     labels: LabelsBuilder,
@@ -22,8 +26,6 @@ pub(crate) struct TextPage<'a> {
 /// When the series of the current family began to count, by their labels without name, `le` and `quantile`.
 #[derive(Clone, Debug, Default)]
 struct Starts {
-    family: Vec<u8>,
-    kind: MetricType,
     is_read: bool,
     all: HashMap<Labels, i64>,
 }
@@ -34,6 +36,8 @@ impl<'a> TextPage<'a> {
         Self {
             page,
             parser: Parser::new(page, format),
+            family: Family::default(),
+            type_and_unit: reading.type_and_unit,
             starts: has_starts.then(Starts::default),
             labels: LabelsBuilder::default(),
         }
@@ -51,26 +55,38 @@ impl<'a> TextPage<'a> {
             match entry {
                 Entry::Series(series) => {
                     self.look_ahead(before, series);
-                    if self.is_start(series) {
+                    if self.starts.is_some() && is_created(&self.family, series.raw) {
                         continue;
                     }
                     self.fill(out, series);
                 }
-                Entry::Type(name, kind) => {
-                    if let Some(starts) = &mut self.starts {
-                        *starts = Starts::of(name, kind);
-                    }
-                }
-                _ => {}
+                Entry::Type(name, kind) => self.enter(name, kind),
+                Entry::Unit(name, unit) => self.family.enter(name).unit = unit.to_vec(),
+                Entry::Help(..) | Entry::Comment(_) => {}
             }
             return Ok(Some(entry.as_line(self.parser.format())));
         }
     }
 
+    fn enter(&mut self, name: &[u8], kind: MetricType) {
+        self.family.enter(name).kind = kind;
+        if let Some(starts) = &mut self.starts {
+            // Where nothing starts nothing is looked for.
+            *starts = Starts { is_read: !can_start(kind), ..Starts::default() };
+        }
+    }
+
     fn fill(&mut self, out: &mut PageSample, series: Series<'_>) {
         out.raw.clear();
-        out.raw.extend_from_slice(series.raw);
-        out.kind = self.parser.kind_of_labels();
+        let suffix = self.family.own_suffix(series.raw);
+        out.rules.described = self.type_and_unit && suffix.is_some();
+        if out.rules.described {
+            put_described(&mut out.raw, series.raw, &self.family);
+        } else {
+            out.raw.extend_from_slice(series.raw);
+        }
+        out.rules.kind = self.parser.kind_of_labels();
+        out.is_cumulative = suffix.is_some_and(|it| is_cumulative(self.family.kind, it));
         (out.value, out.t) = (PageValue::Float(series.value), series.t);
         if let Some(raw) = series.exemplar
             && let Ok(labels) = raw.labels()
@@ -84,70 +100,44 @@ impl<'a> TextPage<'a> {
     /// parser in front of that series.
     fn look_ahead(&mut self, before: Option<Parser<'a>>, first: Series<'_>) {
         let (Some(starts), Some(mut ahead)) = (&mut self.starts, before) else { return };
-        if !starts.has(first.raw) {
+        if self.family.suffix(first.raw).is_none() {
             return;
         }
         starts.is_read = true;
         while let Some(Ok(Entry::Series(series))) = ahead.next() {
-            if !starts.has(series.raw) {
+            if self.family.suffix(series.raw).is_none() {
                 return;
             }
-            if starts.is_created(series.raw)
-                && let Some(key) = starts.key(series.raw, &mut self.labels)
+            if is_created(&self.family, series.raw)
+                && let Some(key) = start_key(&self.family, series.raw, &mut self.labels)
             {
                 starts.all.insert(key, milliseconds(series.value));
             }
         }
     }
 
-    fn is_start(&self, series: Series<'_>) -> bool {
-        self.starts.as_ref().is_some_and(|it| it.is_created(series.raw))
-    }
-
     fn start_of(&mut self, series: Series<'_>) -> Option<i64> {
-        let starts = self.starts.as_ref().filter(|it| !it.all.is_empty() && it.has(series.raw))?;
-        let key = starts.key(series.raw, &mut self.labels)?;
+        let starts = self.starts.as_ref().filter(|it| !it.all.is_empty())?;
+        self.family.suffix(series.raw)?;
+        let key = start_key(&self.family, series.raw, &mut self.labels)?;
         starts.all.get(&key).copied().filter(|it| *it != 0)
     }
 }
 
-impl Starts {
-    fn of(family: &[u8], kind: MetricType) -> Self {
-        // Without a family nothing is looked for.
-        Self { family: family.to_vec(), kind, is_read: !can_start(kind), ..Self::default() }
-    }
+fn is_created(family: &Family, raw: &[u8]) -> bool {
+    can_start(family.kind) && family.suffix(raw) == Some(b"_created")
+}
 
-    /// What follows the family's name in the name of a series; `None` if it is not of this family.
-    fn suffix<'r>(&self, raw: &'r [u8]) -> Option<&'r [u8]> {
-        if self.family.is_empty() {
-            return None;
-        }
-        let quoted = raw.strip_prefix(b"{\"");
-        let name = quoted.unwrap_or(raw);
-        let end = if quoted.is_some() { b'"' } else { b'{' };
-        let len = name.iter().position(|it| *it == end || *it == b' ').unwrap_or(name.len());
-        name[..len].strip_prefix(&self.family[..])
-    }
-
-    fn has(&self, raw: &[u8]) -> bool {
-        self.suffix(raw).is_some()
-    }
-
-    fn is_created(&self, raw: &[u8]) -> bool {
-        can_start(self.kind) && self.suffix(raw) == Some(b"_created")
-    }
-
-    /// The labels that a start time has in common with what it is about.
-    fn key(&self, raw: &[u8], labels: &mut LabelsBuilder) -> Option<Labels> {
-        crate::labels::read(raw, MetricType::Unknown, labels).ok()?;
-        labels.remove(METRIC_NAME);
-        match self.kind {
-            MetricType::Histogram => labels.remove("le"),
-            MetricType::Summary => labels.remove("quantile"),
-            _ => labels,
-        };
-        Some(labels.labels())
-    }
+/// The labels that a start time has in common with what it is about.
+fn start_key(family: &Family, raw: &[u8], labels: &mut LabelsBuilder) -> Option<Labels> {
+    crate::labels::read(raw, Rules::default(), labels).ok()?;
+    labels.remove(METRIC_NAME);
+    match family.kind {
+        MetricType::Histogram => labels.remove("le"),
+        MetricType::Summary => labels.remove("quantile"),
+        _ => labels,
+    };
+    Some(labels.labels())
 }
 
 /// True for types whose series count from a start on.

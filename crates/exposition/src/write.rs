@@ -193,13 +193,7 @@ impl<'a> SeriesName<'a> {
     pub(crate) fn label(&mut self, name: &[u8], value: &[u8]) {
         self.out.push(if self.opened { b',' } else { b'{' });
         self.opened = true;
-        if std::str::from_utf8(name).is_ok_and(model::is_legacy_label_name) {
-            self.out.extend_from_slice(name);
-        } else {
-            put_quoted(self.out, name);
-        }
-        self.out.push(b'=');
-        put_quoted(self.out, value);
+        put_label(self.out, name, value);
     }
 
     pub(crate) fn finish(self) {
@@ -207,6 +201,17 @@ impl<'a> SeriesName<'a> {
             self.out.push(b'}');
         }
     }
+}
+
+/// Appends `name="value"`.
+pub(crate) fn put_label(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    if std::str::from_utf8(name).is_ok_and(model::is_legacy_label_name) {
+        out.extend_from_slice(name);
+    } else {
+        put_quoted(out, name);
+    }
+    out.push(b'=');
+    put_quoted(out, value);
 }
 
 fn put_quoted(out: &mut Vec<u8>, text: &[u8]) {

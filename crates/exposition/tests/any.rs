@@ -1,6 +1,6 @@
 //! Pages of any format, read in every way.
 
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 
 use exposition::{
     AnyParser, FamilyHead, Format, HistogramParts, Line, MetricHead, Native, PageSample, PageValue,
@@ -14,8 +14,13 @@ use stdx::varint::take_u64;
 
 const OPEN_METRICS: Format = Format::Text(TextFormat::OpenMetrics);
 const TEXT: Format = Format::Text(TextFormat::Prometheus);
-const PLAIN: Reading =
-    Reading { native: false, classic: false, convert: false, start_times: false };
+const PLAIN: Reading = Reading {
+    native: false,
+    classic: false,
+    convert: false,
+    start_times: false,
+    type_and_unit: false,
+};
 
 fn show(page: &[u8], format: Format, reading: Reading) -> String {
     let mut parser = AnyParser::new(page, format, reading);
@@ -42,49 +47,41 @@ fn show(page: &[u8], format: Format, reading: Reading) -> String {
 }
 
 fn show_value(out: &mut String, sample: &PageSample) {
-    let spans = |it: &[Span]| {
-        it.iter().map(|it| format!("{}+{}", it.offset, it.length)).collect::<Vec<_>>().join(" ")
-    };
-    let shown = match &sample.value {
-        PageValue::Float(v) => write!(out, " {v}"),
-        PageValue::Histogram(it) => write!(
-            out,
-            " integer {} {}/{} zero {}/{} +[{}] {:?} -[{}] {:?} {:?} {:?}",
-            it.schema,
-            it.count,
-            it.sum,
-            it.zero_count,
-            it.zero_threshold,
-            spans(&it.positive_spans),
-            it.positive_deltas,
-            spans(&it.negative_spans),
-            it.negative_deltas,
-            it.custom_values,
-            it.hint
-        ),
-        PageValue::FloatHistogram(it) => write!(
-            out,
-            " float {} {}/{} zero {}/{} +[{}] {:?} -[{}] {:?} {:?} {:?}",
-            it.schema,
-            it.count,
-            it.sum,
-            it.zero_count,
-            it.zero_threshold,
-            spans(&it.positive_spans),
-            it.positive_buckets,
-            spans(&it.negative_spans),
-            it.negative_buckets,
-            it.custom_values,
-            it.hint
-        ),
-    };
-    shown.expect("memory");
+    match &sample.value {
+        PageValue::Float(v) => write!(out, " {v}").expect("memory"),
+        PageValue::Histogram(it) => {
+            out.push_str(" integer");
+            show_histogram(out, &it.to_float(), [&it.positive_deltas, &it.negative_deltas]);
+        }
+        PageValue::FloatHistogram(it) => {
+            out.push_str(" float");
+            show_histogram(out, it, [&it.positive_buckets, &it.negative_buckets]);
+        }
+    }
     sample.t.inspect(|t| write!(out, " @{t}").expect("memory"));
     sample.st.inspect(|st| write!(out, " since {st}").expect("memory"));
     for it in &sample.exemplars {
         write!(out, " # {} {}", it.labels, it.value).expect("memory");
         it.t.inspect(|t| write!(out, " @{t}").expect("memory"));
     }
+}
+
+/// `counts`: of the positive and the negative buckets, as they are stored.
+fn show_histogram(out: &mut String, it: &FloatHistogram, counts: [&dyn Debug; 2]) {
+    let spans = |it: &[Span]| {
+        it.iter().map(|it| format!("{}+{}", it.offset, it.length)).collect::<Vec<_>>().join(" ")
+    };
+    let FloatHistogram { schema, count, sum, zero_count, zero_threshold, .. } = it;
+    let [positive, negative] = counts;
+    let shown = write!(
+        out,
+        " {schema} {count}/{sum} zero {zero_count}/{zero_threshold} +[{}] {positive:?} -[{}] {negative:?} {:?} {:?}",
+        spans(&it.positive_spans),
+        spans(&it.negative_spans),
+        it.custom_values,
+        it.hint
+    );
+    shown.expect("memory");
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -207,6 +204,91 @@ type g gauge
     );
     let without = show(page, OPEN_METRICS, PLAIN);
     assert_eq!(without.matches("_created").count(), 3, "{without}");
+}
+
+#[test]
+fn series_are_labelled_with_what_their_family_is() {
+    let described = Reading { type_and_unit: true, ..PLAIN };
+    let page = br#"# TYPE c_seconds counter
+# UNIT c_seconds seconds
+c_seconds_total{a="x"} 1
+c_seconds_total{__unit__="hours",} 2
+other{__type__="mine"} 3
+# TYPE "h.x" histogram
+{"h.x_bucket",le="1"} 1
+{"h.x_count"} 1
+# TYPE u unknown
+u{__type__="mine"} 1
+# EOF
+"#;
+    check(
+        page,
+        OPEN_METRICS,
+        described,
+        r#"type c_seconds counter
+unit c_seconds seconds
+{__name__="c_seconds_total", __type__="counter", __unit__="seconds", a="x"} 1
+{__name__="c_seconds_total", __type__="counter", __unit__="seconds"} 2
+{__name__="other", __type__="mine"} 3
+type h.x histogram
+{__name__="h.x_bucket", __type__="histogram", le="1"} 1
+{__name__="h.x_count", __type__="histogram"} 1
+type u unknown
+{__name__="u", __type__="mine"} 1
+"#,
+    );
+    let converted = show(CLASSIC.as_bytes(), TEXT, Reading { convert: true, ..described });
+    assert!(converted.contains(r#"{__name__="h", __type__="histogram", a="x"} integer"#));
+    let read = show(&proto(), Format::Protobuf, Reading { native: true, ..described });
+    for expected in [
+        r#"{__name__="c_total", __type__="counter", __unit__="s", a="x\"\n", "l.x"="y"} 1"#,
+        r#"{__name__="u"} 1"#,
+        r#"{__name__="n", __type__="histogram"} integer"#,
+        r#"{__name__="f", __type__="gaugehistogram"} float"#,
+    ] {
+        assert!(read.contains(expected), "{expected}: {read}");
+    }
+}
+
+/// The names of the series of a page that count.
+fn counting(page: &[u8], format: Format, reading: Reading) -> String {
+    let mut parser = AnyParser::new(page, format, reading);
+    let (mut sample, mut labels) = (PageSample::default(), LabelsBuilder::default());
+    let mut names = Vec::new();
+    while let Some(line) = parser.next(&mut sample) {
+        if line.expect("a line") == Line::Sample && sample.is_cumulative {
+            sample.labels_into(&mut labels).expect("labels");
+            names.push(labels.get("__name__").expect("a name").to_owned());
+        }
+    }
+    names.dedup();
+    names.join(" ")
+}
+
+#[test]
+fn knows_what_counts() {
+    let page = br#"a 1
+# TYPE c counter
+c 1
+d_total 1
+# TYPE s summary
+s{quantile="1"} 1
+s_sum 1
+s_count 1
+# TYPE h histogram
+h_bucket{le="+Inf"} 1
+h_count 1
+h_created 1
+# TYPE g gauge
+g 1
+g_count 1
+"#;
+    assert_eq!(counting(page, TEXT, PLAIN), "c s_sum s_count h_bucket h_count");
+    let both = Reading { convert: true, classic: true, ..PLAIN };
+    assert_eq!(counting(page, TEXT, both), "c s_sum s_count h_bucket h_count h");
+    let native = Reading { native: true, ..PLAIN };
+    let expected = "c_total s_count s_sum h_count h_sum h_bucket n";
+    assert_eq!(counting(&proto(), Format::Protobuf, native), expected);
 }
 
 fn native() -> Histogram {
@@ -352,7 +434,8 @@ fn broken_protobuf_is_refused() {
         ends.push(page.len() - rest.len());
     }
     for len in 0..page.len() {
-        let whole = Reading { native: true, classic: true, convert: true, start_times: true };
+        let whole =
+            Reading { native: true, classic: true, convert: true, start_times: true, ..PLAIN };
         let shown = show(&page[..len], Format::Protobuf, whole);
         let cut = shown.lines().last().is_some_and(|it| it.ends_with("unexpected EOF"));
         assert_eq!(cut, !ends.contains(&len), "{len}: {shown}");
@@ -408,15 +491,20 @@ fn broken_protobuf_is_refused() {
 proptest! {
     /// What is spoilt is read or refused, and the reader ends.
     #[test]
-    fn spoilt_pages_end(at in prop::collection::vec((0..2000usize, any::<u8>()), 1..6), how in 0..16u8) {
+    fn spoilt_pages_end(at in prop::collection::vec((0..2000usize, any::<u8>()), 1..6), how in 0..32u8) {
         let mut page = proto();
         for (at, byte) in at {
             let at = at % page.len();
             page[at] = byte;
         }
         let on = |bit: u8| how & bit != 0;
-        let reading =
-            Reading { native: on(1), classic: on(2), convert: on(4), start_times: on(8) };
+        let reading = Reading {
+            native: on(1),
+            classic: on(2),
+            convert: on(4),
+            start_times: on(8),
+            type_and_unit: on(16),
+        };
         let mut parser = AnyParser::new(&page, Format::Protobuf, reading);
         let (mut sample, mut n) = (PageSample::default(), 0);
         while parser.next(&mut sample).is_some_and(|it| it.is_ok()) {

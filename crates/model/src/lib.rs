@@ -36,3 +36,9 @@ pub use target_group::TargetGroup;
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
+
+/// The label that holds the type of a series' family, where that is wanted.
+pub const METRIC_TYPE: &str = "__type__";
+
+/// The label that holds the unit of a series' family, where that is wanted.
+pub const METRIC_UNIT: &str = "__unit__";

@@ -1,6 +1,7 @@
 //! What comes beside samples: exemplars, and what families say about series.
 
-use model::{METRIC_NAME, MetricType, SeriesRef};
+use exposition::is_of_family;
+use model::{METRIC_NAME, SeriesRef};
 use storage::ExemplarError;
 
 use crate::cache::Entry;
@@ -53,40 +54,6 @@ impl Ingest<'_> {
         if is_of_family(name, &family.name, family.metadata.kind) {
             // A series that is gone by now gets it when it comes back.
             let _ = self.appender.set_metadata(series, &family.metadata);
-        }
-    }
-}
-
-/// True if a family of this name and type has series of this name.
-fn is_of_family(series: &str, family: &str, kind: MetricType) -> bool {
-    let suffixes: &[&str] = match kind {
-        MetricType::Counter => &["_total", "_created"],
-        MetricType::Histogram => &["_bucket", "_sum", "_count", "_created"],
-        MetricType::GaugeHistogram => &["_bucket", "_gsum", "_gcount"],
-        MetricType::Summary => &["_sum", "_count", "_created"],
-        MetricType::Info => &["_info"],
-        _ => &[],
-    };
-    let Some(suffix) = series.strip_prefix(family) else { return false };
-    suffix.is_empty() || suffixes.contains(&suffix)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_the_series_of_a_family() {
-        for (series, family, kind, expected) in [
-            ("a_total", "a", MetricType::Counter, true),
-            ("a_total", "a_total", MetricType::Counter, true),
-            ("a_bucket", "a", MetricType::Histogram, true),
-            ("a_bucket", "a", MetricType::Gauge, false),
-            ("a", "a", MetricType::Summary, true),
-            ("ab", "a", MetricType::Unknown, false),
-            ("b", "a", MetricType::Unknown, false),
-        ] {
-            assert_eq!(is_of_family(series, family, kind), expected, "{series} {family}");
         }
     }
 }

@@ -12,6 +12,7 @@ use model::{MetricType, SeriesRef, stale_nan};
 use storage::Appender;
 
 use crate::metadata::Families;
+use crate::synthesis::Baselines;
 
 /// What a line was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub(crate) struct Cache {
     pub(crate) families: Arc<Mutex<Families>>,
     /// Some family is kept although the last page did not show it.
     pub(crate) families_missing: bool,
+    /// Since when series count that do not say so themselves.
+    pub(crate) baselines: Baselines,
     /// The report series, in their fixed order; 0: not known yet.
     pub(crate) report: [SeriesRef; 8],
 }

@@ -133,7 +133,7 @@ impl<'a> Ingest<'a> {
         self.comparable = self.cache.format == Some(format);
         let reading = self.reading();
         let read = match format {
-            Format::Text(format) if !reading.convert && !reading.start_times => {
+            Format::Text(format) if self.is_plain(reading) => {
                 self.lines(page, &mut Parser::new(page, format))
             }
             _ => self.any_lines(&mut AnyParser::new(page, format, reading)),
@@ -166,7 +166,19 @@ impl<'a> Ingest<'a> {
 
     fn reading(&self) -> Reading {
         let crate::job::Histograms { native, classic, convert } = self.target.histograms;
-        Reading { native, classic, convert, start_times: self.job.starts.is_any() }
+        Reading {
+            native,
+            classic,
+            convert,
+            start_times: self.job.starts.is_any(),
+            type_and_unit: self.job.type_and_unit_labels,
+        }
+    }
+
+    /// True if the lines of a text page are all that is wanted of it.
+    fn is_plain(&self, reading: Reading) -> bool {
+        let Reading { convert, start_times, type_and_unit, .. } = reading;
+        !(convert || start_times || type_and_unit || self.job.starts.synthesised)
     }
 
     /// Reads all lines; returns the place in the old entries behind the last one that was found.

@@ -47,6 +47,8 @@ pub struct Job {
     pub extra_metrics: bool,
     /// Hands what pages say about families on to storage.
     pub log_metadata: bool,
+    /// Gives series the type and the unit of their family as labels.
+    pub type_and_unit_labels: bool,
     /// Which histograms are taken. A target's labels may say otherwise.
     pub histograms: Histograms,
     /// What histograms are brought down to.
@@ -85,6 +87,7 @@ impl Job {
             escaping: "allow-utf-8".into(),
             extra_metrics: false,
             log_metadata: false,
+            type_and_unit_labels: false,
             histograms: Histograms::default(),
             histogram_limits: HistogramLimits::default(),
             starts: Starts::default(),
@@ -158,10 +161,12 @@ pub struct Starts {
     pub stored: bool,
     /// A zero is stored at such a time.
     pub zero: bool,
+    /// Counters that do not say count from when they were seen first.
+    pub synthesised: bool,
 }
 
 impl Starts {
-    /// True if anybody asks for them.
+    /// True if those that pages name are asked for.
     pub fn is_any(self) -> bool {
         self.stored || self.zero
     }

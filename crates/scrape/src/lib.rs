@@ -18,8 +18,9 @@
 //! gives the markers the time of the first missed tick, so that a target that came back is not hurt. At
 //! shutdown nothing is marked.
 //!
-//! Protobuf pages, pages with start times and those whose classic histograms are converted are read by
-//! [`exposition::AnyParser`], statement by statement, and held against the same cache.
+//! Protobuf pages, pages with start times, also such as we make up, those whose classic histograms are converted and
+//! those whose series are labelled with type and unit are read by [`exposition::AnyParser`], statement by statement,
+//! and held against the same cache.
 //!
 //! Not here: finding targets, reading configuration.
 
@@ -37,6 +38,7 @@ mod pool;
 mod report;
 mod scrape_loop;
 mod status;
+mod synthesis;
 mod target;
 #[cfg(test)]
 mod tests;

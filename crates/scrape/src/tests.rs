@@ -5,3 +5,4 @@ mod http;
 mod kinds;
 mod loops;
 mod pages;
+mod starts;

@@ -15,6 +15,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         classic: how & 8 != 0,
         convert: how & 16 != 0,
         start_times: how & 32 != 0,
+        type_and_unit: how & 64 != 0,
     };
     let mut parser = AnyParser::new(page, format, reading);
     let (mut sample, mut n) = (PageSample::default(), 0);

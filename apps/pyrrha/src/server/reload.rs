@@ -33,6 +33,8 @@ pub(super) struct Reloader {
     agent: bool,
     /// A zero is stored where a counter began.
     zero_at_start: bool,
+    synthesise_starts: bool,
+    type_and_unit_labels: bool,
     extra_metrics: bool,
     registry: Arc<Registry>,
     successful: Arc<Gauge>,
@@ -67,6 +69,8 @@ impl Reloader {
             exemplars: settings.exemplars,
             agent: settings.agent.is_some(),
             zero_at_start: settings.zero_at_start,
+            synthesise_starts: settings.synthesise_starts,
+            type_and_unit_labels: settings.engine.type_and_unit_labels,
             extra_metrics: settings.extra_scrape_metrics,
             registry: Arc::clone(registry),
             successful: registry.gauge(
@@ -272,15 +276,25 @@ impl Reloader {
 
     /// What is switched on for all jobs.
     fn with_features(&self, job: Job, protocols_are_written: bool) -> Job {
-        let starts =
-            scrape::Starts { stored: self.database.store_starts, zero: self.zero_at_start };
+        let starts = scrape::Starts {
+            stored: self.database.store_starts,
+            zero: self.zero_at_start,
+            synthesised: self.synthesise_starts,
+        };
         let protocols = if starts.is_any() && !protocols_are_written {
             Protocol::PROTOBUF_FIRST.to_vec()
         } else {
             job.protocols
         };
         let extra_metrics = job.extra_metrics || self.extra_metrics;
-        Job { log_metadata: self.database.log_metadata, starts, protocols, extra_metrics, ..job }
+        Job {
+            log_metadata: self.database.log_metadata,
+            type_and_unit_labels: self.type_and_unit_labels,
+            starts,
+            protocols,
+            extra_metrics,
+            ..job
+        }
     }
 
     fn jobs(&self, config: &Config, running: &Running) -> Vec<Job> {

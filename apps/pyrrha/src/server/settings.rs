@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) exemplars: bool,
     /// Store a zero where a counter began.
     pub(crate) zero_at_start: bool,
+    /// Counters that do not say when they began count from when they were seen first.
+    pub(crate) synthesise_starts: bool,
     /// Report series for every job that need asking for.
     pub(crate) extra_scrape_metrics: bool,
     pub(crate) engine: promql_engine::Options,
@@ -95,6 +97,7 @@ impl Settings {
             block_range_max_is_given: !values.text("storage.tsdb.max-block-duration").is_empty(),
             exemplars: features.has("exemplar-storage"),
             zero_at_start: features.has("created-timestamp-zero-ingestion"),
+            synthesise_starts: features.has("st-synthesis"),
             extra_scrape_metrics: features.has("extra-scrape-metrics"),
             engine: promql_engine::Options {
                 lookback_ms: duration_ms(values, "query.lookback-delta")?,
@@ -254,7 +257,7 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 19] = [
+const FEATURES: [&str; 20] = [
     "auto-reload-config",
     "fast-startup",
     "memory-snapshot-on-shutdown",
@@ -265,6 +268,7 @@ const FEATURES: [&str; 19] = [
     "native-histograms",
     "ooo-native-histograms",
     "st-storage",
+    "st-synthesis",
     "histograms-st-encoding",
     "xor2-encoding",
     "promql-experimental-functions",

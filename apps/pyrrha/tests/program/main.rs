@@ -8,6 +8,7 @@ mod bad_input;
 mod clients;
 mod crash;
 mod discovery;
+mod features;
 mod heavy_queries;
 mod interchange;
 mod pages;

@@ -54,8 +54,8 @@ impl<'a> SeriesRef<'a> {
 }
 
 /// Metric type and unit as labels.
-pub(crate) const TYPE: &str = "__type__";
-pub(crate) const UNIT: &str = "__unit__";
+pub(crate) const TYPE: &str = model::METRIC_TYPE;
+pub(crate) const UNIT: &str = model::METRIC_UNIT;
 
 /// Removes the metric name, its type and its unit.
 pub(crate) fn without_metadata(labels: &Labels) -> Labels {

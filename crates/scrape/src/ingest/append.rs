@@ -3,8 +3,9 @@
 use model::SeriesRef;
 use storage::{AnySample, AnyValue, AppendError};
 
+use super::sample::any_value;
 use super::{AHEAD_MS_MAX, Failure, Ingest, Sample};
-use crate::cache::{Entry, Kind};
+use crate::cache::{Entry, Kind, hash};
 use crate::labels;
 
 impl Ingest<'_> {
@@ -46,11 +47,7 @@ impl Ingest<'_> {
             return Ok(entry);
         }
         let t = own_t.unwrap_or(self.t);
-        let appended = if self.t + AHEAD_MS_MAX < t {
-            Err(AppendError::OutOfBounds)
-        } else {
-            self.append_known(reference, t, sample)
-        };
+        let appended = self.append(Some(reference), t, sample);
         if appended == Err(AppendError::UnknownSeries) {
             // The database has dropped the series meanwhile: it starts again from its labels.
             self.counts.scraped -= 1;
@@ -62,6 +59,9 @@ impl Ingest<'_> {
             let new = self.new_series(sample)?;
             self.counts.added = added;
             return Ok(new.unwrap_or(entry));
+        }
+        if appended == Ok(None) {
+            return Ok(entry);
         }
         entry.live = self.appended(appended)? && self.wants_marker(own_t);
         self.exemplars(sample, reference, t);
@@ -88,21 +88,19 @@ impl Ingest<'_> {
         }
         let own_t = sample.t().filter(|_| self.job.honor_timestamps);
         let t = own_t.unwrap_or(self.t);
-        let appended = if self.t + AHEAD_MS_MAX < t {
-            Err(AppendError::OutOfBounds)
-        } else {
-            self.append_new(t, sample)
-        };
-        if let Ok(reference) = appended {
-            entry.number = reference.0;
-            if let Some(rebuild) = &mut self.rebuild {
-                rebuild.series.insert(entry.hash, reference.0);
+        let appended = self.append(None, t, sample);
+        match appended {
+            Ok(None) => return Ok(Some(entry)),
+            Ok(Some(reference)) => {
+                entry.number = reference.0;
+                if let Some(rebuild) = &mut self.rebuild {
+                    rebuild.series.insert(entry.hash, reference.0);
+                }
             }
+            Err(AppendError::Limit(_)) => entry.kind = Kind::Refused,
+            Err(_) => {}
         }
-        if matches!(appended, Err(AppendError::Limit(_))) {
-            entry.kind = Kind::Refused;
-        }
-        entry.live = self.appended(appended.map(|_| ()))? && self.wants_marker(own_t);
+        entry.live = self.appended(appended)? && self.wants_marker(own_t);
         if let Some(reference) = entry.series() {
             self.counts.added += 1;
             self.exemplars(sample, reference, t);
@@ -111,13 +109,52 @@ impl Ingest<'_> {
         Ok(Some(entry))
     }
 
+    /// Appends a sample to a known series, or to the one whose labels were read last. `None` if there is nothing to
+    /// store: the series counts from this sample on.
+    fn append(
+        &mut self,
+        known: Option<SeriesRef>,
+        t: i64,
+        sample: Sample<'_>,
+    ) -> Result<Option<SeriesRef>, AppendError> {
+        if self.t + AHEAD_MS_MAX < t {
+            return Err(AppendError::OutOfBounds);
+        }
+        let Some(value) = sample.counts().filter(|_| self.job.starts.synthesised) else {
+            return self.append_as(known, t, sample.value(), sample.st()).map(Some);
+        };
+        let series = hash(sample.raw());
+        let Some((st, counted)) = self.cache.baselines.since(series, t, value)? else {
+            return Ok(None);
+        };
+        let appended = self.append_as(known, t, any_value(&counted), Some(st));
+        if appended.is_err() {
+            self.cache.baselines.forget(series);
+        }
+        appended.map(Some)
+    }
+
+    fn append_as(
+        &mut self,
+        known: Option<SeriesRef>,
+        t: i64,
+        value: AnyValue<'_>,
+        st: Option<i64>,
+    ) -> Result<SeriesRef, AppendError> {
+        match known {
+            Some(series) => self.append_known(series, t, value, st).map(|()| series),
+            None => self.append_new(t, value, st),
+        }
+    }
+
     fn append_known(
         &mut self,
         series: SeriesRef,
         t: i64,
-        sample: Sample<'_>,
+        value: AnyValue<'_>,
+        st: Option<i64>,
     ) -> Result<(), AppendError> {
-        match (sample.value(), sample.st()) {
+        match (value, st) {
             (AnyValue::Float(v), None) => self.appender.append_ref(series, t, v),
             (value, st) => {
                 if let Some(st) = st.filter(|st| self.job.starts.zero && *st < t) {
@@ -131,9 +168,14 @@ impl Ingest<'_> {
     }
 
     /// Appends a sample of the series whose labels were read last.
-    fn append_new(&mut self, t: i64, sample: Sample<'_>) -> Result<SeriesRef, AppendError> {
+    fn append_new(
+        &mut self,
+        t: i64,
+        value: AnyValue<'_>,
+        st: Option<i64>,
+    ) -> Result<SeriesRef, AppendError> {
         let labels = self.exposed.labels();
-        match (sample.value(), sample.st()) {
+        match (value, st) {
             (AnyValue::Float(v), None) => self.appender.append(&labels, t, v),
             (value, st) => {
                 if let Some(st) = st.filter(|st| self.job.starts.zero && *st < t) {
@@ -156,9 +198,9 @@ impl Ingest<'_> {
     }
 
     /// Counts what storage refused. True if it took the sample.
-    pub(super) fn appended(&mut self, result: Result<(), AppendError>) -> Result<bool, Failure> {
+    pub(super) fn appended<T>(&mut self, result: Result<T, AppendError>) -> Result<bool, Failure> {
         let counter = match result {
-            Ok(()) => return Ok(true),
+            Ok(_) => return Ok(true),
             Err(
                 error @ (AppendError::InvalidLabels(_)
                 | AppendError::InvalidHistogram(_)

@@ -151,5 +151,9 @@ impl Ingest<'_> {
             edits.apply(&mut self.cache.families(), self.interner);
         }
         self.cache.families_missing = true;
+        if !self.cache.baselines.is_empty() {
+            let known: HashSet<u64> = self.cache.entries.iter().map(|it| it.hash).collect();
+            self.cache.baselines.retain(|series| known.contains(&series));
+        }
     }
 }

@@ -42,11 +42,15 @@ impl<'a> Sample<'a> {
     pub(crate) fn value(self) -> AnyValue<'a> {
         match self {
             Self::Text(series, _) => AnyValue::Float(series.value),
-            Self::Any(it) => match &it.value {
-                PageValue::Float(v) => AnyValue::Float(*v),
-                PageValue::Histogram(it) => AnyValue::Histogram(it),
-                PageValue::FloatHistogram(it) => AnyValue::FloatHistogram(it),
-            },
+            Self::Any(it) => any_value(&it.value),
+        }
+    }
+
+    /// What it counts, if it counts and does not say since when.
+    pub(crate) fn counts(self) -> Option<&'a PageValue> {
+        match self {
+            Self::Any(it) if it.is_cumulative && it.st.is_none() => Some(&it.value),
+            _ => None,
         }
     }
 
@@ -75,6 +79,15 @@ impl<'a> Sample<'a> {
             }
             Self::Any(it) => it.exemplars.iter().cloned().map(timed).collect(),
         }
+    }
+}
+
+/// A page's value as storage takes it.
+pub(super) fn any_value(value: &PageValue) -> AnyValue<'_> {
+    match value {
+        PageValue::Float(v) => AnyValue::Float(*v),
+        PageValue::Histogram(it) => AnyValue::Histogram(it),
+        PageValue::FloatHistogram(it) => AnyValue::FloatHistogram(it),
     }
 }
 

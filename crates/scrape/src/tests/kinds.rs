@@ -40,11 +40,18 @@ fn proto(count: u64) -> Vec<u8> {
     put_family(&mut page, family("c", MetricType::Counter), |it| {
         it.number(MetricHead { st: 500, ..MetricHead::default() }, 7.0);
     });
-    let native = native(count);
-    put_family(&mut page, family("n", MetricType::Histogram), |it| {
-        let parts =
-            HistogramParts { native: Some(Native::Integer(&native)), ..HistogramParts::default() };
-        it.histogram(MetricHead::default(), parts);
+    page.extend(native_page("n", &native(count)));
+    page
+}
+
+/// A family with one native histogram.
+pub(super) fn native_page(name: &str, it: &Histogram) -> Vec<u8> {
+    let mut page = Vec::new();
+    let head = FamilyHead { name, kind: MetricType::Histogram, help: "h", ..FamilyHead::default() };
+    put_family(&mut page, head, |family| {
+        let native = Some(Native::Integer(it));
+        let parts = HistogramParts { native, ..HistogramParts::default() };
+        family.histogram(MetricHead::default(), parts);
     });
     page
 }
@@ -70,7 +77,7 @@ fn protobuf_pages_are_known_again() {
 
 #[test]
 fn start_times_are_stored_or_become_zeros() {
-    let both = Starts { stored: true, zero: true };
+    let both = Starts { stored: true, zero: true, synthesised: false };
     let mut with = rig(Histograms::default(), both, HistogramLimits::default());
     let page = b"# TYPE c counter\nc_total 1\nc_created 0.5\n# TYPE g gauge\ng 2\n# EOF\n";
     let seen = read(&mut with, &[page, page], OPEN_METRICS);
@@ -86,7 +93,7 @@ fn start_times_are_stored_or_become_zeros() {
     assert!(without.dump().contains("c_created"));
     // A start that is not before its sample is none.
     let late = b"# TYPE c counter\nc_total 1 3\nc_created 3\n# EOF\n";
-    let zero = Starts { stored: false, zero: true };
+    let zero = Starts { zero: true, ..Starts::default() };
     let seen = read(
         &mut rig(Histograms::default(), zero, HistogramLimits::default()),
         &[late],
@@ -132,12 +139,7 @@ fn histograms_are_brought_down_to_the_limits() {
         positive_deltas: vec![1, 0],
         ..Histogram::default()
     };
-    let mut page = Vec::new();
-    let head = FamilyHead { name: "n", kind: MetricType::Histogram, ..FamilyHead::default() };
-    put_family(&mut page, head, |it| {
-        let native = Some(Native::Integer(&spread));
-        it.histogram(MetricHead::default(), HistogramParts { native, ..HistogramParts::default() });
-    });
+    let page = native_page("n", &spread);
     let mut rig = rig(native, Starts::default(), HistogramLimits { buckets: 1, ..limits });
     let failed = rig.page_of(&page, Format::Protobuf, 1000).1;
     assert_eq!(failed, Err(Failure::BucketLimit));
