@@ -1,9 +1,13 @@
 //! The envelope of every answer under `/api/v1`.
 
-use axum::body::Body;
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+
+use promql_engine::Hold;
 
 use crate::json;
 
@@ -89,20 +93,36 @@ impl IntoResponse for ApiError {
 }
 
 /// A successful answer: JSON of `data`, and what there is to note.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Success {
-    /// JSON text.
-    pub(crate) data: Vec<u8>,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) infos: Vec<String>,
+    /// The answer up to the end of the data.
+    out: Vec<u8>,
+    warnings: Vec<String>,
+    hold: Option<Hold>,
 }
 
 impl Success {
     /// An answer whose data `write` appends.
     pub(crate) fn new(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut data = Vec::with_capacity(256);
-        write(&mut data);
-        Self { data, ..Self::default() }
+        let Ok(success) = Self::try_new(|out| {
+            write(out);
+            Ok::<(), Infallible>(())
+        });
+        success
+    }
+
+    /// An answer whose data `write` appends, unless it fails.
+    pub(crate) fn try_new<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Self, E> {
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(SUCCESS);
+        write(&mut out)?;
+        Ok(Self { out, warnings: Vec::new(), hold: None })
+    }
+
+    /// Keeps the answer charged until it is sent.
+    pub(crate) fn with_hold(mut self, hold: Hold) -> Self {
+        self.hold = Some(hold);
+        self
     }
 
     /// Adds a warning.
@@ -114,12 +134,28 @@ impl Success {
 
 impl IntoResponse for Success {
     fn into_response(self) -> Response {
-        let mut out = Vec::with_capacity(self.data.len() + 64);
-        let mut object = json::Object::new(&mut out);
-        object.string("status", "success").key("data").extend_from_slice(&self.data);
-        notes(&mut out, &self.warnings, &self.infos);
+        let Self { mut out, warnings, hold } = self;
+        notes(&mut out, &warnings, &[]);
         out.push(b'}');
-        respond(StatusCode::OK, out)
+        match hold {
+            None => json_response(Body::from(out)),
+            Some(hold) => json_response(Body::from(Bytes::from_owner(Held { out, _hold: hold }))),
+        }
+    }
+}
+
+/// How every success begins.
+const SUCCESS: &[u8] = b"{\"status\":\"success\",\"data\":";
+
+/// An answer that is charged while it exists.
+struct Held {
+    out: Vec<u8>,
+    _hold: Hold,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.out
     }
 }
 

@@ -1,20 +1,19 @@
 //! JSON as the API writes it, straight into a buffer.
 
-use model::{Bucket, FloatHistogram, Labels, quote};
+use model::{Bucket, FloatHistogram, LabelsRef, quote};
 
 /// Appends `s` as a JSON string with `<`, `>` and `&` escaped, as Go's encoder does.
 pub(crate) fn string(out: &mut Vec<u8>, s: &str) {
-    escape(out, s, true);
+    escape(out, s.as_bytes(), true);
 }
 
-/// Appends `s` as a JSON string with only the necessary escapes.
-fn plain_string(out: &mut Vec<u8>, s: &str) {
-    escape(out, s, false);
+/// Appends a text as a JSON string with only the necessary escapes.
+fn plain_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    escape(out, bytes, false);
 }
 
-fn escape(out: &mut Vec<u8>, s: &str, html: bool) {
+fn escape(out: &mut Vec<u8>, bytes: &[u8], html: bool) {
     out.push(b'"');
-    let bytes = s.as_bytes();
     let mut clean = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         let special = byte < b' '
@@ -108,9 +107,9 @@ impl<'a> Object<'a> {
 }
 
 /// Appends a label set as an object with sorted names.
-pub(crate) fn labels(out: &mut Vec<u8>, labels: &Labels) {
+pub(crate) fn labels(out: &mut Vec<u8>, labels: LabelsRef<'_>) {
     out.push(b'{');
-    for (i, (name, value)) in labels.iter().enumerate() {
+    for (i, (name, value)) in labels.iter_bytes().enumerate() {
         if 0 < i {
             out.push(b',');
         }
@@ -210,6 +209,8 @@ pub(crate) fn quoted(s: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::Labels;
+
     use super::*;
 
     fn check(expected: &str, write: impl Fn(&mut Vec<u8>)) {
@@ -222,7 +223,7 @@ mod tests {
     fn writes_as_upstream() {
         check(r#""a\"\\\u003cb\u003e\u0026\n\u0001é""#, |out| string(out, "a\"\\<b>&\n\u{1}é"));
         check(r#"{"__name__":"m","a":"<"}"#, |out| {
-            labels(out, &Labels::from_pairs([("a", "<"), ("__name__", "m")]));
+            labels(out, Labels::from_pairs([("a", "<"), ("__name__", "m")]).borrowed());
         });
         check("1435781451.781", |out| timestamp(out, 1_435_781_451_781));
         check("1435781451.100", |out| timestamp(out, 1_435_781_451_100));

@@ -138,7 +138,8 @@ fn record(api: &Api, request: &Request, result: &Result<QueryResult, QueryError>
     api.queries.log().write(&entry, api.clock.now_ms());
 }
 
-fn query_error(error: &QueryError) -> ApiError {
+/// What a client is told of an error.
+pub(crate) fn query_error(error: &QueryError) -> ApiError {
     let text = error.to_string();
     match error {
         QueryError::Parse(_) => ApiError::param("query", text),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chunk::Columns;
 use model::{Labels, LabelsRef, Matcher, Speller};
-use storage::{Guard, Querier, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{Guard, ListHints, Querier, ReadError, Samples, SelectHints, SeriesSet};
 
 use crate::index::{ChunkMeta, SeriesEntry};
 use crate::select::select;
@@ -15,6 +15,12 @@ use crate::{Block, Error};
 
 /// Series looked at before it is asked whether to go on.
 const SERIES_PER_CHECK: usize = 4096;
+
+/// Values of a label looked at before it is asked whether to go on.
+const VALUES_PER_CHECK: usize = 1024;
+
+/// Roughly what a symbol's number takes in a set, and its text where it is collected.
+const SYMBOL_BYTES: usize = 32;
 
 /// Chunks read before it is asked whether to go on: some hundred thousand samples.
 const CHUNKS_PER_CHECK: usize = 512;
@@ -33,15 +39,24 @@ impl BlockQuerier {
 
     /// Returns the label values among selected series: by reading each series, or by trying each
     /// value, whichever is less.
-    fn values_among(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, Error> {
+    fn values_among(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        hints: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         let index = self.block.index();
-        let numbers = select(index, matchers, &Guard::default())?;
+        let numbers = select(index, matchers, &hints.guard)?;
         if numbers.len() < index.n_values(name) {
             let Some(symbol) = index.find_symbol(name) else { return Ok(Vec::new()) };
-            return self.symbols_among(&numbers, |(it, value)| (it == symbol).then_some(value));
+            let value_of = |(it, value)| (it == symbol).then_some(value);
+            return self.symbols_among(&numbers, hints, value_of);
         }
         let mut values = Vec::new();
-        for (value, offset) in index.values_with_lists(name, "") {
+        for (n, (value, offset)) in index.values_with_lists(name, "").enumerate() {
+            if n % VALUES_PER_CHECK == VALUES_PER_CHECK - 1 {
+                hints.guard.check(size_of_val(&values[..]))?;
+            }
             // Trying a value again and again would be slow for matchers on the label itself.
             let refuses = |it: &Matcher| it.name() == name && !it.matches(value);
             if matchers.iter().any(refuses) {
@@ -55,26 +70,32 @@ impl BlockQuerier {
                 numbers.iter().any(|it| finder.contains(*it))
             };
             if is_there {
-                values.push(value.to_owned());
+                values.push(value);
             }
         }
-        Ok(values)
+        hints.collect(values.into_iter())
     }
 
     /// Reads the labels of series and collects what `pick` finds in them, sorted.
     fn symbols_among(
         &self,
         numbers: &[u32],
+        hints: &ListHints,
         pick: impl Fn((u32, u32)) -> Option<u32>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Vec<String>, ReadError> {
         let index = self.block.index();
         let (mut entry, mut found) = (SeriesEntry::default(), BTreeSet::new());
-        for number in numbers {
+        for (n, number) in numbers.iter().enumerate() {
+            if n % SERIES_PER_CHECK == SERIES_PER_CHECK - 1 {
+                hints.guard.check(SYMBOL_BYTES * found.len())?;
+            }
             index.read_labels(*number, &mut entry)?;
             found.extend(entry.labels.iter().copied().filter_map(&pick));
         }
         // Symbols are numbered in their order.
-        found.into_iter().map(|it| index.symbol(it).map(str::to_owned)).collect()
+        let texts: Result<Vec<&str>, Error> =
+            found.into_iter().map(|it| index.symbol(it)).collect();
+        hints.collect(texts?.into_iter())
     }
 
     /// Reads each selected series once: one that is broken ends the query here, and one without a chunk
@@ -129,23 +150,25 @@ impl Querier for BlockQuerier {
         &self,
         name: &str,
         matchers: &[Matcher],
-        limit: usize,
+        hints: &ListHints,
     ) -> Result<Vec<String>, ReadError> {
         if matchers.is_empty() {
-            let limit = if limit == 0 { usize::MAX } else { limit };
             let values = self.block.index().values(name, "");
-            return Ok(values.filter(|it| !it.is_empty()).take(limit).map(str::to_owned).collect());
+            return hints.collect(values.filter(|it| !it.is_empty()));
         }
-        Ok(cut(self.values_among(name, matchers)?, limit))
+        self.values_among(name, matchers, hints)
     }
 
-    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(
+        &self,
+        matchers: &[Matcher],
+        hints: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         if matchers.is_empty() {
-            let limit = if limit == 0 { usize::MAX } else { limit };
-            return Ok(self.block.index().label_names().take(limit).map(str::to_owned).collect());
+            return hints.collect(self.block.index().label_names());
         }
-        let numbers = select(self.block.index(), matchers, &Guard::default())?;
-        Ok(cut(self.symbols_among(&numbers, |(name, _)| Some(name))?, limit))
+        let numbers = select(self.block.index(), matchers, &hints.guard)?;
+        self.symbols_among(&numbers, hints, |(name, _)| Some(name))
     }
 
     fn n_listed(&self, name: Option<&str>) -> usize {
@@ -256,11 +279,4 @@ fn read_chunk(
         out.retain_since(mark, |t| !deleted.contains(t));
     }
     Ok(())
-}
-
-fn cut(mut list: Vec<String>, limit: usize) -> Vec<String> {
-    if 0 < limit {
-        list.truncate(limit);
-    }
-    list
 }

@@ -9,7 +9,7 @@ use chunk::OpenChunk;
 use model::{Labels, MatchType, Matcher};
 use proptest::prelude::*;
 use stdx::SystemDirectory;
-use storage::{Querier, ReadError, Samples, SelectHints};
+use storage::{ListHints, Querier, ReadError, Samples, SelectHints};
 use tempfile::TempDir;
 
 const T: i64 = 1_700_000_000_000;
@@ -202,11 +202,12 @@ proptest! {
         prop_assert_eq!(found.iter().collect::<Vec<_>>(), wanted.clone());
         for name in ["a", "b", "none"] {
             let values: BTreeSet<&str> = wanted.iter().filter_map(|it| it.get(name)).collect();
-            prop_assert_eq!(querier.label_values(name, &matchers, 0).unwrap(), values.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(querier.label_values(name, &matchers, &ListHints::default()).unwrap(), values.into_iter().collect::<Vec<_>>());
         }
         let names: BTreeSet<&str> = wanted.iter().flat_map(|it| it.iter()).map(|it| it.0).collect();
-        prop_assert_eq!(querier.label_names(&matchers, 0).unwrap(), names.into_iter().collect::<Vec<_>>());
-        prop_assert!(querier.label_names(&matchers, 1).unwrap().len() <= 1);
+        prop_assert_eq!(querier.label_names(&matchers, &ListHints::default()).unwrap(), names.into_iter().collect::<Vec<_>>());
+        let one = ListHints { limit: 1, ..ListHints::default() };
+        prop_assert!(querier.label_names(&matchers, &one).unwrap().len() <= 1);
     }
 }
 

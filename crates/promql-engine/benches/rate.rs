@@ -10,7 +10,7 @@ use std::time::Instant;
 use chunk::{OpenChunk, xor};
 use model::{Labels, Matcher};
 use promql_engine::{Engine, Options, QueryOptions, Value};
-use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 const SERIES: usize = 860;
 const STEP_MS: i64 = 15_000;
@@ -161,11 +161,16 @@ impl Querier for Chunks {
         Ok(Box::new(self.clone()))
     }
 
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_values(
+        &self,
+        _: &str,
+        _: &[Matcher],
+        _: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 }
@@ -202,11 +207,16 @@ impl Querier for Columns {
         Ok(Box::new(self.clone()))
     }
 
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_values(
+        &self,
+        _: &str,
+        _: &[Matcher],
+        _: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 }

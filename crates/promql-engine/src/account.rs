@@ -233,6 +233,13 @@ impl Charge {
         (self.bytes, self.samples)
     }
 
+    /// Hands out what was charged since [`Charge::amount`] was this.
+    pub(crate) fn split_off(&mut self, (bytes, samples): (u64, u64)) -> Self {
+        let (more_bytes, more_samples) = (self.bytes - bytes, self.samples - samples);
+        (self.bytes, self.samples) = (bytes, samples);
+        Self { account: self.account.clone(), bytes: more_bytes, samples: more_samples }
+    }
+
     /// Gives back what was charged since [`Charge::amount`] was this.
     pub(crate) fn release_to(&mut self, (bytes, samples): (u64, u64)) {
         let (more_bytes, more_samples) = (self.bytes - bytes, self.samples - samples);

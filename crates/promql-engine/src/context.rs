@@ -232,6 +232,16 @@ impl<'q> Worker<'q> {
         result
     }
 
+    /// As [`Worker::with_charges`], but hands out what is charged still.
+    pub(crate) fn with_charges_taken<R>(
+        &mut self,
+        with: impl FnOnce(&mut Self) -> Result<R, QueryError>,
+    ) -> (Result<R, QueryError>, Charge) {
+        let before = self.charge.amount();
+        let result = with(self);
+        (result, self.charge.split_off(before))
+    }
+
     /// Charges a filled sample buffer until it is given back.
     fn charge_samples(&mut self, samples: &Samples) -> Result<(), QueryError> {
         self.charge.add_samples(samples)

@@ -14,7 +14,7 @@ use crate::exec::Opener;
 use crate::exec::root::{self, Outcome};
 use crate::exec::sort_checked;
 use crate::plan::{Plan, Times, lower};
-use crate::{Hold, Pool, QueryError, QueryResult, Stats, Usage, Value};
+use crate::{Hold, Lookup, Pool, QueryError, QueryResult, Stats, Usage, Value};
 
 /// How an engine evaluates.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ pub struct QueryOptions {
 ///
 /// ```
 /// # use model::{Labels, Matcher};
-/// # use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+/// # use storage::{ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 /// # #[derive(Clone)]
 /// # struct OneSeries;
 /// # impl Queryable for OneSeries {
@@ -104,8 +104,8 @@ pub struct QueryOptions {
 /// #     fn select(&self, _: &SelectHints, _: &[Matcher]) -> Result<Box<dyn SeriesSet>, ReadError> {
 /// #         Ok(Box::new(self.clone()))
 /// #     }
-/// #     fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> { Ok(vec![]) }
-/// #     fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> { Ok(vec![]) }
+/// #     fn label_values(&self, _: &str, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> { Ok(vec![]) }
+/// #     fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> { Ok(vec![]) }
 /// # }
 /// # impl SeriesSet for OneSeries {
 /// #     fn len(&self) -> usize { 1 }
@@ -217,6 +217,11 @@ impl Engine {
         }
         let times = self.times(start, end, step, options);
         self.run(queryable, (expr, query), times, options, root::range)
+    }
+
+    /// Begins a read of the storage that is no query, under the same limits.
+    pub fn look_up(&self, options: &QueryOptions) -> Lookup {
+        Lookup::new(self.context(options))
     }
 
     /// Parses a query with the engine's options.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::{Labels, Matcher};
 use promql_engine::{Cancel, Engine, Options, QueryError, QueryOptions};
-use storage::{Guard, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{Guard, ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 const MINUTE: i64 = 60_000;
 
@@ -62,11 +62,16 @@ impl Querier for Many {
         Ok(Box::new(self.clone()))
     }
 
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_values(
+        &self,
+        _: &str,
+        _: &[Matcher],
+        _: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 }

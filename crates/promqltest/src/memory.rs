@@ -1,10 +1,11 @@
 //! A storage that keeps everything in plain vectors.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{CounterResetHint, FloatHistogram, Labels, Matcher, is_stale_nan};
 use promql_engine::is_reset;
-use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 /// Series in the order in which they were added. What a query sees does not change afterwards.
 #[derive(Clone, Debug, Default)]
@@ -156,26 +157,22 @@ impl Querier for View {
         &self,
         name: &str,
         matchers: &[Matcher],
-        limit: usize,
+        hints: &ListHints,
     ) -> Result<Vec<String>, ReadError> {
-        let values = self.matching(matchers).filter_map(|it| it.labels.get(name));
-        Ok(sorted(values, limit))
+        let values: BTreeSet<&str> =
+            self.matching(matchers).filter_map(|it| it.labels.get(name)).collect();
+        hints.collect(values.into_iter())
     }
 
-    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
-        let names = self.matching(matchers).flat_map(|it| it.labels.iter().map(|(name, _)| name));
-        Ok(sorted(names, limit))
+    fn label_names(
+        &self,
+        matchers: &[Matcher],
+        hints: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
+        let names: BTreeSet<&str> =
+            self.matching(matchers).flat_map(|it| it.labels.iter().map(|(name, _)| name)).collect();
+        hints.collect(names.into_iter())
     }
-}
-
-fn sorted<'a>(texts: impl Iterator<Item = &'a str>, limit: usize) -> Vec<String> {
-    let mut texts: Vec<String> = texts.map(str::to_owned).collect();
-    texts.sort_unstable();
-    texts.dedup();
-    if limit != 0 {
-        texts.truncate(limit);
-    }
-    texts
 }
 
 /// Series that were found.

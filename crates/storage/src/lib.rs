@@ -15,4 +15,7 @@ mod query;
 pub use append::{
     AnySample, AnyValue, AppendError, Appendable, Appender, CommitError, ExemplarError,
 };
-pub use query::{Guard, Mark, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+pub use query::{
+    Guard, ListHints, Mark, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet,
+    list_bytes,
+};

@@ -7,8 +7,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use model::{LabelList, Labels, LabelsRef, Matcher};
 
-use crate::query::Mark;
-use crate::{Querier, ReadError, Samples, SelectHints, SeriesSet};
+use crate::query::{Mark, TEXTS_PER_CHECK};
+use crate::{Guard, ListHints, Querier, ReadError, Samples, SelectHints, SeriesSet, list_bytes};
 
 /// Series whose labels are made before it is asked whether to go on.
 const SERIES_PER_CHECK: usize = 1024;
@@ -26,21 +26,45 @@ impl MergeQuerier {
 
     fn merge_lists(
         &self,
-        limit: usize,
-        list: impl Fn(&dyn Querier) -> Result<Vec<String>, ReadError>,
+        hints: &ListHints,
+        list: impl Fn(&dyn Querier, &ListHints) -> Result<Vec<String>, ReadError>,
     ) -> Result<Vec<String>, ReadError> {
-        let mut all = Vec::new();
+        let mut all: Vec<String> = Vec::new();
         for part in &self.parts {
-            all.extend(list(part.as_ref())?);
+            let held = all.iter().map(|it| list_bytes(it)).sum();
+            let hints = ListHints { guard: hints.guard.holding(held), ..hints.clone() };
+            all = merge_sorted(all, list(part.as_ref(), &hints)?, &hints.guard)?;
         }
-        if 1 < self.parts.len() {
-            all.sort_unstable();
-            all.dedup();
-        }
-        if 0 < limit {
-            all.truncate(limit);
+        if 0 < hints.limit {
+            all.truncate(hints.limit);
         }
         Ok(all)
+    }
+}
+
+/// Joins two lists that ascend into one. What is in both comes once.
+fn merge_sorted(
+    first: Vec<String>,
+    second: Vec<String>,
+    guard: &Guard,
+) -> Result<Vec<String>, ReadError> {
+    let mut all = Vec::with_capacity(first.len().max(second.len()));
+    let (mut first, mut second) = (first.into_iter().peekable(), second.into_iter().peekable());
+    loop {
+        let next = match (first.peek(), second.peek()) {
+            (Some(a), Some(b)) if a == b => {
+                second.next();
+                first.next()
+            }
+            (Some(a), Some(b)) if b < a => second.next(),
+            (Some(_), _) => first.next(),
+            (None, _) => second.next(),
+        };
+        let Some(next) = next else { return Ok(all) };
+        all.push(next);
+        if all.len() % TEXTS_PER_CHECK == 0 {
+            guard.check(size_of_val(&all[..]))?;
+        }
     }
 }
 
@@ -73,13 +97,17 @@ impl Querier for MergeQuerier {
         &self,
         name: &str,
         matchers: &[Matcher],
-        limit: usize,
+        hints: &ListHints,
     ) -> Result<Vec<String>, ReadError> {
-        self.merge_lists(limit, |part| part.label_values(name, matchers, limit))
+        self.merge_lists(hints, |part, hints| part.label_values(name, matchers, hints))
     }
 
-    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
-        self.merge_lists(limit, |part| part.label_names(matchers, limit))
+    fn label_names(
+        &self,
+        matchers: &[Matcher],
+        hints: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
+        self.merge_lists(hints, |part, hints| part.label_names(matchers, hints))
     }
 
     fn n_listed(&self, name: Option<&str>) -> usize {
@@ -388,6 +416,19 @@ mod tests {
         let mut all = samples("h1 f1 f4 h3 f3 h2 f2 f5");
         sort_since(&mut all, Mark { floats: 1, histograms: 1 });
         assert_eq!(all, samples("h1 f1 h2 h3 f4 f5"));
+    }
+
+    #[test]
+    fn merges_lists() {
+        let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let check = |first: &str, second: &str, expected: &str| {
+            let merged = merge_sorted(list(first), list(second), &Guard::default());
+            assert_eq!(merged, Ok(list(expected)), "{first} and {second}");
+        };
+        check("a c d", "b c e f", "a b c d e f");
+        check("", "a b", "a b");
+        check("b", "a", "a b");
+        check("a b", "", "a b");
     }
 
     #[test]

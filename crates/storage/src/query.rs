@@ -28,8 +28,7 @@ pub trait Querier: Send + Sync {
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, ReadError>;
 
-    /// Lists the values of the label `name` among series that fulfil all matchers, sorted. At most
-    /// `limit` of them; 0 is no limit.
+    /// Lists the values of the label `name` among series that fulfil all matchers, sorted.
     ///
     /// # Errors
     /// If the storage cannot be read.
@@ -37,15 +36,18 @@ pub trait Querier: Send + Sync {
         &self,
         name: &str,
         matchers: &[Matcher],
-        limit: usize,
+        hints: &ListHints,
     ) -> Result<Vec<String>, ReadError>;
 
-    /// Lists the label names of series that fulfil all matchers, sorted. At most `limit` of them; 0 is
-    /// no limit.
+    /// Lists the label names of series that fulfil all matchers, sorted.
     ///
     /// # Errors
     /// If the storage cannot be read.
-    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError>;
+    fn label_names(
+        &self,
+        matchers: &[Matcher],
+        hints: &ListHints,
+    ) -> Result<Vec<String>, ReadError>;
 
     /// Roughly how many entries are looked at without matchers: values of the label `name`, or without one
     /// label names. Who must not wait for many can then list a few at once.
@@ -71,6 +73,46 @@ pub struct SelectHints {
     pub guard: Guard,
 }
 
+/// What a list of label names or values is for.
+#[derive(Clone, Debug, Default)]
+pub struct ListHints {
+    /// At most this many entries, the first ones; 0 is no limit.
+    pub limit: usize,
+    /// Asked now and then whether to go on.
+    pub guard: Guard,
+}
+
+impl ListHints {
+    /// Collects `texts` until there are as many as wanted; they come sorted.
+    ///
+    /// # Errors
+    /// [`ReadError::Interrupted`]
+    pub fn collect<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> Result<Vec<String>, ReadError> {
+        let limit = if self.limit == 0 { usize::MAX } else { self.limit };
+        let (mut list, mut bytes) = (Vec::new(), 0);
+        for text in texts.take(limit) {
+            list.push(text.to_owned());
+            bytes += list_bytes(text);
+            if list.len() % TEXTS_PER_CHECK == 0 {
+                self.guard.check(bytes)?;
+            }
+        }
+        self.guard.check(bytes)?;
+        Ok(list)
+    }
+}
+
+/// Texts listed before it is asked whether to go on.
+pub(crate) const TEXTS_PER_CHECK: usize = 4096;
+
+/// Roughly what a text takes in a list: itself, where it is, and what the allocator rounds it up by.
+pub fn list_bytes(text: &str) -> usize {
+    size_of::<String>() + text.len() + 8
+}
+
 /// Tells a long read whether to go on. The default lets everything go on.
 #[derive(Clone, Default)]
 pub struct Guard(Option<Arc<GoOn>>);
@@ -92,6 +134,13 @@ impl Guard {
             Some(go_on) if !go_on(bytes as u64) => Err(ReadError::Interrupted),
             _ => Ok(()),
         }
+    }
+
+    /// The guard of a part of the read, while the rest of it holds `bytes` besides.
+    #[must_use]
+    pub fn holding(&self, bytes: usize) -> Self {
+        let Some(go_on) = self.0.clone() else { return Self::default() };
+        Self::new(move |more| go_on(more.saturating_add(bytes as u64)))
     }
 }
 

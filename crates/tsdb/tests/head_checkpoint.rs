@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::{CounterResetHint, Exemplar, Histogram, Labels, Matcher, Span, stale_nan};
-use storage::{AnySample, AnyValue, AppendError, Appendable, Appender, Queryable, SelectHints};
+use storage::{
+    AnySample, AnyValue, AppendError, Appendable, Appender, ListHints, Queryable, SelectHints,
+};
 use support::{copy, open_with};
 use testkit::Random;
 use tsdb::{Db, Options, SeriesExemplars, Stats};
@@ -76,8 +78,9 @@ fn shown(db: &Db) -> String {
 /// All label values, those of series without samples too.
 fn values(db: &Db) -> String {
     let querier = db.querier(i64::MIN, i64::MAX).expect("opens a view");
-    let names = querier.label_names(&[], 0).expect("lists");
-    let values = |name: &String| querier.label_values(name, &[], 0).expect("lists");
+    let names = querier.label_names(&[], &ListHints::default()).expect("lists");
+    let values =
+        |name: &String| querier.label_values(name, &[], &ListHints::default()).expect("lists");
     names.iter().map(|it| format!("{it} {:?}\n", values(it))).collect()
 }
 

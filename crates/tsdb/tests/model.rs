@@ -8,7 +8,7 @@ use std::sync::Arc;
 use model::{Labels, MatchType, Matcher, SeriesRef};
 use proptest::prelude::*;
 use stdx::{SystemClock, SystemDirectory};
-use storage::{AppendError, Appendable, Queryable, SelectHints};
+use storage::{AppendError, Appendable, ListHints, Queryable, SelectHints};
 use support::{Contents, contents, copy, everything, open};
 use tsdb::{Db, Options};
 
@@ -231,9 +231,9 @@ impl World {
             "{matchers:?} {mint}..={maxt}"
         );
         let querier = self.db().querier(mint, maxt).expect("opens a view");
-        let found = querier.label_names(&matchers, 0).expect("lists");
+        let found = querier.label_names(&matchers, &ListHints::default()).expect("lists");
         assert!(names.iter().all(|it| found.contains(it)) && found.is_sorted());
-        let found = querier.label_values("job", &matchers, 0).expect("lists");
+        let found = querier.label_values("job", &matchers, &ListHints::default()).expect("lists");
         assert!(expected.keys().all(|it| found.contains(&it.value("job").to_owned())));
         let hints = SelectHints { sorted: true, limit: 3, ..SelectHints::default() };
         let set = querier.select(&hints, &matchers).expect("selects");

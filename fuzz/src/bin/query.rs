@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::{Labels, Matcher};
 use promql::series::{self, Value};
 use promql_engine::{Engine, Options, QueryOptions};
-use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 const MINUTE: i64 = 60_000;
 
@@ -60,11 +60,11 @@ impl Querier for View {
         Ok(Box::new(Self(Arc::new(self.0.iter().filter(|it| fits(&it.0)).cloned().collect()))))
     }
 
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_values(&self, _: &str, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 }

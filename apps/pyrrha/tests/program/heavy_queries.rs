@@ -176,6 +176,27 @@ fn queries_are_listed_and_given_up() {
     assert_eq!(http::query(port, "1 + 1", "")[1], "2", "the slot is free");
 }
 
+#[test]
+fn lists_have_the_limits_of_queries() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = scraping(folder.path(), "", &["--query.max-bytes=100KB"]);
+    let check = |path: &str, expected: &str| {
+        let answer = http::get(server.port, path).unwrap();
+        assert_eq!(answer.status, if expected.is_empty() { 200 } else { 422 }, "{path}");
+        assert!(answer.body.contains(expected), "{path}: {}", answer.body);
+    };
+    let refused = "query processing would use more than 102400 bytes of memory in query execution";
+    let one = format!("match[]={}", http::escape("m{i=\"7\"}"));
+    check("/api/v1/series?match[]=m", refused);
+    check("/api/v1/series?match[]=m&match[]=up", refused);
+    check(&format!("/api/v1/series?{one}&match[]=up"), "");
+    check("/api/v1/label/i/values", refused);
+    check("/api/v1/label/i/values?match[]=m", refused);
+    check(&format!("/api/v1/label/i/values?{one}"), "");
+    check("/api/v1/labels", "");
+    assert_eq!(http::api(server.port, "status/active_queries")["bytes"], 0, "all is back");
+}
+
 /// The head of an answer and what came with it.
 fn read_answer(stream: &mut TcpStream) -> String {
     let mut bytes = [0; 4096];

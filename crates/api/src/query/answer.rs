@@ -129,7 +129,7 @@ impl Answer {
             out.push(b',');
         }
         out.extend_from_slice(b"{\"metric\":");
-        json::labels(out, labels(&self.value, series));
+        json::labels(out, labels(&self.value, series).borrowed());
         let Value::Vector { t, elements } = &self.value else {
             return Stage::Floats { series, at: 0, any: false };
         };

@@ -51,14 +51,14 @@ fn time(params: &Params, name: &str, absent: i64) -> Result<i64, ApiError> {
 
 fn series(out: &mut Vec<u8>, it: &SeriesExemplars) {
     let mut object = json::Object::new(out);
-    json::labels(object.key("seriesLabels"), &it.series);
+    json::labels(object.key("seriesLabels"), it.series.borrowed());
     json::array(object.key("exemplars"), &it.exemplars, exemplar);
     object.end();
 }
 
 fn exemplar(out: &mut Vec<u8>, it: &Exemplar) {
     let mut object = json::Object::new(out);
-    json::labels(object.key("labels"), &it.labels);
+    json::labels(object.key("labels"), it.labels.borrowed());
     json::sample_value(object.key("value"), it.value);
     json::timestamp(object.key("timestamp"), it.t.unwrap_or_default());
     object.end();

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use model::Matcher;
-use storage::{Querier, ReadError};
+use promql_engine::Lookup;
+use storage::{ListHints, Querier, ReadError, list_bytes};
 
-use super::{limit, look_up, selectors, time_range};
+use super::lookup::look_up;
+use super::{limit, selectors, time_range};
 use crate::envelope::{ApiError, Success, TRUNCATED};
 use crate::param::Params;
 use crate::{Api, json};
@@ -18,10 +20,10 @@ pub(crate) async fn names(
     let limit = limit(&params)?;
     let (range, sets) = (time_range(&params)?, matcher_sets(&params)?);
     let is_short = is_short(&sets, None);
-    let found = look_up(&api, range, is_short, move |querier| {
-        union(&sets, limit, |matchers, limit| querier.label_names(matchers, limit))
-    });
-    Ok(list(found.await?, limit))
+    let find = move |querier: &dyn Querier, lookup: &mut Lookup| {
+        list(lookup, &sets, limit, |matchers, hints| querier.label_names(matchers, hints))
+    };
+    look_up(&api, range, is_short, find).await
 }
 
 pub(crate) async fn values(
@@ -36,10 +38,10 @@ pub(crate) async fn values(
     let limit = limit(&params)?;
     let (range, sets) = (time_range(&params)?, matcher_sets(&params)?);
     let is_short = is_short(&sets, Some(name.clone()));
-    let found = look_up(&api, range, is_short, move |querier| {
-        union(&sets, limit, |matchers, limit| querier.label_values(&name, matchers, limit))
-    });
-    Ok(list(found.await?, limit))
+    let find = move |querier: &dyn Querier, lookup: &mut Lookup| {
+        list(lookup, &sets, limit, |matchers, hints| querier.label_values(&name, matchers, hints))
+    };
+    look_up(&api, range, is_short, find).await
 }
 
 /// So many entries are looked at in some tenths of a millisecond.
@@ -62,36 +64,34 @@ fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, ApiError> {
     Ok(sets)
 }
 
-/// What any of the selectors finds, sorted; without a selector, everything. One more than `limit` is
-/// asked for, so that a cut shows.
-fn union(
+/// Lists what any of the selectors finds, sorted; without a selector, everything.
+fn list(
+    lookup: &mut Lookup,
     sets: &[Vec<Matcher>],
     limit: usize,
-    find: impl Fn(&[Matcher], usize) -> Result<Vec<String>, ReadError>,
-) -> Result<Vec<String>, ReadError> {
-    let limit = if limit == 0 { 0 } else { limit + 1 };
-    match sets {
-        [] => find(&[], limit),
-        [only] => find(only, limit),
-        many => {
-            let mut all = Vec::new();
-            for matchers in many {
-                all.extend(find(matchers, limit)?);
-            }
-            all.sort_unstable();
-            all.dedup();
-            Ok(all)
-        }
+    find: impl Fn(&[Matcher], &ListHints) -> Result<Vec<String>, ReadError>,
+) -> Result<Success, ReadError> {
+    // One more, so that a cut shows.
+    let hints = ListHints { limit: if limit == 0 { 0 } else { limit + 1 }, guard: lookup.guard() };
+    let mut found: Vec<String> = Vec::new();
+    let everything = [Vec::new()];
+    for matchers in if sets.is_empty() { &everything } else { sets } {
+        let more = find(matchers, &hints)?;
+        // They are there once more as JSON.
+        lookup.keep(2 * more.iter().map(|it| list_bytes(it)).sum::<usize>())?;
+        found.extend(more);
     }
-}
-
-fn list(mut found: Vec<String>, limit: usize) -> Success {
+    if 1 < sets.len() {
+        let guard = lookup.guard();
+        found = stdx::sort::try_sort_by(found, Ord::cmp, || guard.check(0))?;
+        found.dedup();
+    }
     let cut = 0 < limit && limit < found.len();
     if cut {
         found.truncate(limit);
     }
     let success = Success::new(|out| json::strings(out, &found));
-    if cut { success.warn(TRUNCATED) } else { success }
+    Ok(if cut { success.warn(TRUNCATED) } else { success })
 }
 
 /// Reads a name in the `U__` form: `_HEX_` is a character, `__` an underscore. Others stay as they are.

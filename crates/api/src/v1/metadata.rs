@@ -72,7 +72,7 @@ pub(crate) async fn of_targets(
     Ok(Success::new(|out| {
         json::array(out, &found, |out, (target, family)| {
             let mut object = json::Object::new(out);
-            json::labels(object.key("target"), &target.labels);
+            json::labels(object.key("target"), target.labels.borrowed());
             if metric.is_empty() {
                 object.string("metric", &family.name);
             }

@@ -5,6 +5,7 @@ mod admin;
 mod disk;
 mod exemplars;
 mod labels;
+mod lookup;
 mod metadata;
 pub(crate) mod query;
 mod relabel_steps;
@@ -19,7 +20,6 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use model::Matcher;
-use storage::{Querier, ReadError};
 
 use crate::envelope::{ApiError, ErrorKind};
 use crate::param::{self, Params};
@@ -104,21 +104,4 @@ fn time_range(params: &Params) -> Result<(i64, i64), ApiError> {
 /// Reads `limit`; 0 is none.
 fn limit(params: &Params) -> Result<usize, ApiError> {
     param::limit(params.get("limit")).map_err(|error| ApiError::param("limit", error))
-}
-
-/// Runs a lookup over a view of `range`: here if it is short, else on a blocking thread, where it takes two
-/// threads to be woken.
-async fn look_up<T: Send + 'static>(
-    api: &Api,
-    (mint, maxt): (i64, i64),
-    is_short: impl FnOnce(&dyn Querier) -> bool,
-    look: impl FnOnce(&dyn Querier) -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let failed = |error: ReadError| ApiError::new(ErrorKind::Execution, error.to_string());
-    let querier = storage(api)?.queryable.querier(mint, maxt).map_err(failed)?;
-    if is_short(querier.as_ref()) {
-        return look(querier.as_ref()).map_err(failed);
-    }
-    let found = tokio::task::spawn_blocking(move || look(querier.as_ref())).await;
-    found.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?.map_err(failed)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use model::{Labels, quote};
+use model::{Labels, LabelsRef, quote};
 use relabel::Rule;
 
 use crate::envelope::{ApiError, Success};
@@ -32,7 +32,10 @@ pub(crate) async fn steps(
         json::array(object.key("steps"), rules.iter().zip(&outputs), |out, (it, output)| {
             let mut object = json::Object::new(out);
             rule(object.key("rule"), it);
-            json::labels(object.key("output"), output.as_ref().unwrap_or(&Labels::empty()));
+            json::labels(
+                object.key("output"),
+                output.as_ref().map_or(LabelsRef::EMPTY, Labels::borrowed),
+            );
             object.raw("keep", output.is_some()).end();
         });
         object.end();

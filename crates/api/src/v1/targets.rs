@@ -58,7 +58,7 @@ pub(crate) async fn targets(
         let dropped = dropped.flat_map(|pool| pool.dropped.iter().map(move |it| (pool, it)));
         json::array(object.key("droppedTargets"), dropped, |out, (pool, discovered)| {
             let mut object = json::Object::new(out);
-            json::labels(object.key("discoveredLabels"), discovered);
+            json::labels(object.key("discoveredLabels"), discovered.borrowed());
             object.string("scrapePool", &pool.name).end();
         });
         let counts = object.key("droppedTargetCounts");
@@ -77,8 +77,8 @@ pub(crate) async fn targets(
 
 fn target(out: &mut Vec<u8>, target: &ActiveTarget, external_url: &str) {
     let mut object = json::Object::new(out);
-    json::labels(object.key("discoveredLabels"), &target.discovered);
-    json::labels(object.key("labels"), &target.labels);
+    json::labels(object.key("discoveredLabels"), target.discovered.borrowed());
+    json::labels(object.key("labels"), target.labels.borrowed());
     let last = &target.last;
     object
         .string("scrapePool", &target.pool)

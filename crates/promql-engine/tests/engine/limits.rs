@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use promql_engine::{Engine, Options, QueryError, QueryOptions};
+use storage::ReadError;
 
 use crate::memory::Memory;
 use crate::{Bench, MINUTE};
@@ -86,4 +87,32 @@ fn shares_equal_parts() {
     let once = read("sum(rate(a_total[5m]))");
     assert_eq!(read("sum(rate(a_total[5m])) / sum(rate(a_total[5m]))"), once);
     assert_eq!(read("sum(rate(a_total[5m])) / sum(rate(b_total[5m]))"), 2 * once);
+}
+
+#[test]
+fn lookups_have_the_limits_of_queries() {
+    let clock = Arc::new(stdx::SystemClock::default());
+    let engine = Engine::new(Options { memory_max_bytes: 1000, ..Options::default() }, clock);
+    let mut lookup = engine.look_up(&QueryOptions::default());
+    assert_eq!(lookup.keep(700), Ok(()));
+    assert_eq!(lookup.guard().check(200), Ok(()));
+    assert_eq!(lookup.guard().holding(200).check(200), Err(ReadError::Interrupted));
+    assert_eq!(lookup.keep(400), Err(ReadError::Interrupted));
+    assert_eq!(lookup.error(ReadError::Interrupted), QueryError::TooMuchMemory { max_bytes: 1000 });
+    let hold = lookup.into_hold();
+    assert_ne!(engine.pool().held(), 0);
+    drop(hold);
+    assert_eq!(engine.pool().held(), 0);
+
+    let options = QueryOptions::default();
+    let mut lookup = engine.look_up(&options);
+    options.cancel.cancel();
+    assert_eq!(lookup.guard().check(0), Err(ReadError::Interrupted));
+    assert_eq!(lookup.keep(1), Err(ReadError::Interrupted));
+    assert_eq!(lookup.error(ReadError::Interrupted), QueryError::Canceled);
+
+    let options = QueryOptions { timeout: Some(Duration::ZERO), ..QueryOptions::default() };
+    let lookup = engine.look_up(&options);
+    assert_eq!(lookup.guard().check(0), Err(ReadError::Interrupted));
+    assert_eq!(lookup.error(ReadError::Interrupted), QueryError::Timeout);
 }

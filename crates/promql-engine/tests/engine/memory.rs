@@ -4,7 +4,7 @@ use std::sync::{Arc, RwLock};
 
 use model::{Labels, Matcher};
 use promql::series::{self, Value};
-use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 /// Series in the order in which they were loaded.
 #[derive(Clone, Default)]
@@ -70,11 +70,16 @@ impl Querier for Memory {
         Ok(Box::new(Found(all.iter().filter(|(labels, _)| fits(labels)).cloned().collect())))
     }
 
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_values(
+        &self,
+        _: &str,
+        _: &[Matcher],
+        _: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 }

@@ -6,7 +6,7 @@ mod notation;
 use std::sync::Arc;
 
 use model::{Labels, Matcher};
-use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 use crate::naive::value::{Point, Stored};
 
@@ -74,11 +74,16 @@ impl Querier for View {
         }))
     }
 
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_values(
+        &self,
+        _: &str,
+        _: &[Matcher],
+        _: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         Err(ReadError::Unavailable("no query asks for label values".into()))
     }
 
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Err(ReadError::Unavailable("no query asks for label names".into()))
     }
 }

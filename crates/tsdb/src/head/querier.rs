@@ -9,13 +9,13 @@ use std::sync::atomic::Ordering::SeqCst;
 use chunk::Columns;
 use model::{LabelList, Labels, LabelsRef, Matcher, Speller};
 use storage::merge::sort_since;
-use storage::{Guard, Querier, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{Guard, ListHints, Querier, ReadError, Samples, SelectHints, SeriesSet, list_bytes};
 
 use super::Head;
 use super::index::pairs_of;
 use super::isolation::View;
 use super::open::Open;
-use super::pairs::PairId;
+use super::pairs::{PairId, Pairs};
 use super::series::{Finished, Page, Series, for_each_page, page_of};
 use crate::sync::{lock, read};
 
@@ -25,7 +25,10 @@ const SERIES_PER_CHECK: usize = 8192;
 /// Chunks read before it is asked whether to go on: some hundred thousand samples.
 const CHUNKS_PER_CHECK: usize = 512;
 
-/// Series whose labels are made before the index is let go for writers that wait.
+/// Roughly what a label pair's number takes in a set, and where it is collected.
+const PAIR_BYTES: usize = 16;
+
+/// Series whose labels are made, or texts copied, before the index is let go for writers that wait.
 const LABELS_PER_LOCK: usize = 1024;
 
 /// A view of the head within a time range.
@@ -91,25 +94,55 @@ impl HeadQuerier {
             || self.head.chunk_files.mint(oldest.at).is_ok_and(|mint| mint <= self.maxt)
     }
 
-    /// The distinct `pick`ed pairs of the selected series.
+    /// The distinct `pick`ed pairs of the selected series. No lock of the index is taken while a page is
+    /// locked, so `pick` takes none.
     fn pairs(
         &self,
         matchers: &[Matcher],
-        mut pick: impl FnMut(u32) -> bool,
-    ) -> Result<BTreeSet<u32>, ReadError> {
-        let found = self.find(matchers, &Guard::default())?;
+        guard: &Guard,
+        pick: impl Fn(PairId) -> bool,
+    ) -> Result<Vec<PairId>, ReadError> {
+        let found = self.find(matchers, guard)?;
         let mut pairs = BTreeSet::new();
-        for_each_page(
-            &self.head.pages,
-            &found,
-            |it| *it,
-            |page, series| {
-                if let Some(record) = page.get(*series) {
-                    pairs.extend(pairs_of(page.key(record)).filter(|id| pick(*id)));
+        for some in found.chunks(SERIES_PER_CHECK) {
+            guard.check(size_of_val(&found[..]) + PAIR_BYTES * pairs.len())?;
+            for_each_page(
+                &self.head.pages,
+                some,
+                |it| *it,
+                |page, series| {
+                    if let Some(record) = page.get(*series) {
+                        pairs.extend(pairs_of(page.key(record)).filter(|id| pick(*id)));
+                    }
+                },
+            );
+        }
+        Ok(pairs.into_iter().collect())
+    }
+
+    /// The texts that `text` finds of pairs, sorted.
+    fn texts(
+        &self,
+        pairs: &[PairId],
+        hints: &ListHints,
+        text: impl Fn(&Pairs, PairId) -> Option<&str>,
+    ) -> Result<Vec<String>, ReadError> {
+        let (mut texts, mut bytes) = (BTreeSet::new(), size_of_val(pairs));
+        for some in pairs.chunks(LABELS_PER_LOCK) {
+            hints.guard.check(bytes)?;
+            let index = read(&self.head.index);
+            for text in some.iter().filter_map(|it| text(&index.pairs, *it)) {
+                if !texts.contains(text) {
+                    bytes += list_bytes(text);
+                    texts.insert(text.to_owned());
                 }
-            },
-        );
-        Ok(pairs)
+            }
+            while 0 < hints.limit && hints.limit < texts.len() {
+                bytes -= texts.pop_last().map_or(0, |it: String| list_bytes(&it));
+            }
+        }
+        hints.guard.check(bytes + size_of::<String>() * texts.len())?;
+        Ok(texts.into_iter().collect())
     }
 
     /// True if the head has nothing in the range.
@@ -155,39 +188,39 @@ impl Querier for HeadQuerier {
         &self,
         name: &str,
         matchers: &[Matcher],
-        limit: usize,
+        hints: &ListHints,
     ) -> Result<Vec<String>, ReadError> {
         if self.is_outside() {
             return Ok(Vec::new());
         }
-        let id = read(&self.head.index).pairs.find_name(name.as_bytes());
-        let Some(id) = id else { return Ok(Vec::new()) };
-        let pairs = if matchers.is_empty() {
-            read(&self.head.index).pairs.of_name(id).to_vec()
-        } else {
-            // `pairs` takes no lock of the index while a page is locked, so the names are listed before.
-            let all: BTreeSet<u32> =
-                read(&self.head.index).pairs.of_name(id).iter().copied().collect();
-            self.pairs(matchers, |it| all.contains(&it))?.into_iter().collect()
+        let known = {
+            let index = read(&self.head.index);
+            index.pairs.find_name(name.as_bytes()).map(|id| (id, index.pairs.of_name(id).to_vec()))
         };
-        let index = read(&self.head.index);
-        let used = pairs.iter().filter(|it| index.pairs.name_of(**it) == Some(id));
-        Ok(sorted(used.map(|it| index.pairs.value(*it).to_owned()), limit))
+        let Some((id, mut pairs)) = known else { return Ok(Vec::new()) };
+        if !matchers.is_empty() {
+            pairs.sort_unstable();
+            let guard = hints.guard.holding(size_of_val(&pairs[..]));
+            pairs = self.pairs(matchers, &guard, |it| pairs.binary_search(&it).is_ok())?;
+        }
+        self.texts(&pairs, hints, |all, it| (all.name_of(it) == Some(id)).then(|| all.value(it)))
     }
 
-    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(
+        &self,
+        matchers: &[Matcher],
+        hints: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         if self.is_outside() {
             return Ok(Vec::new());
         }
-        if matchers.is_empty() {
+        let pairs = if matchers.is_empty() {
             let index = read(&self.head.index);
-            let used = index.pairs.names().filter(|(_, pairs)| !pairs.is_empty());
-            return Ok(sorted(used.map(|(name, _)| name.to_owned()), limit));
-        }
-        let pairs = self.pairs(matchers, |_| true)?;
-        let index = read(&self.head.index);
-        let used = pairs.into_iter().filter(|it| index.pairs.name_of(*it).is_some());
-        Ok(sorted(used.map(|it| index.pairs.get(it).0.to_owned()), limit))
+            index.pairs.names().filter_map(|(_, pairs)| pairs.first().copied()).collect()
+        } else {
+            self.pairs(matchers, &hints.guard, |_| true)?
+        };
+        self.texts(&pairs, hints, |all, it| all.name_of(it).map(|_| all.get(it).0))
     }
 
     fn n_listed(&self, name: Option<&str>) -> usize {
@@ -197,16 +230,6 @@ impl Querier for HeadQuerier {
             Some(name) => pairs.find_name(name.as_bytes()).map_or(0, |id| pairs.of_name(id).len()),
         }
     }
-}
-
-fn sorted(all: impl Iterator<Item = String>, limit: usize) -> Vec<String> {
-    let mut all: Vec<String> = all.collect();
-    all.sort_unstable();
-    all.dedup();
-    if 0 < limit {
-        all.truncate(limit);
-    }
-    all
 }
 
 /// Selected series of the head.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Matcher;
 use promql_engine::{Engine, Options, QueryOptions};
-use storage::{Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
+use storage::{ListHints, Querier, Queryable, ReadError, Samples, SelectHints, SeriesSet};
 
 use super::*;
 use crate::query::{Origin, When};
@@ -24,11 +24,16 @@ impl Querier for Two {
         Ok(Box::new(self.clone()))
     }
 
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_values(
+        &self,
+        _: &str,
+        _: &[Matcher],
+        _: &ListHints,
+    ) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, ReadError> {
+    fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{Labels, MatchType, Matcher};
 use stdx::Directory;
-use storage::{Queryable, SelectHints};
+use storage::{ListHints, Queryable, SelectHints};
 use testkit::CrashingDirectory;
 use tsdb::Db;
 
@@ -119,10 +119,10 @@ impl World {
         let is_matched =
             |labels: &Labels| matchers.iter().all(|it| it.matches(labels.value(it.name())));
         self.naive.check(&found, is_matched, (mint, maxt));
-        let names = querier.label_names(&matchers, 0).expect("lists");
+        let names = querier.label_names(&matchers, &ListHints::default()).expect("lists");
         let mut of_found = found.keys().flat_map(|it| it.iter().map(|(name, _)| name.to_owned()));
         assert!(of_found.all(|it| names.contains(&it)) && names.is_sorted());
-        let values = querier.label_values("job", &matchers, 0).expect("lists");
+        let values = querier.label_values("job", &matchers, &ListHints::default()).expect("lists");
         assert!(found.keys().all(|it| values.contains(&it.value("job").to_owned())));
         let hints = SelectHints { sorted: true, limit: 3, ..SelectHints::default() };
         let set = querier.select(&hints, &matchers).expect("selects");
