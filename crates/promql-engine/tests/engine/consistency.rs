@@ -209,6 +209,49 @@ fn at(engine: &Engine, memory: &Memory, query: &str, step: i64) -> Result<Step, 
     Ok(elements.iter().map(|it| (it.labels.to_string(), float(&it.point))).collect())
 }
 
+/// True if what an instant query got differs from the step of a range query in metric names only. With names
+/// that disappear late the elements that `or` takes from its two sides are one series of a range query, and
+/// whether this has its name is settled at its first step, as upstream does.
+fn differs_in_names(got: &Result<Step, QueryError>, expected: &Step) -> bool {
+    let nameless = |all: &Step| {
+        let mut all: Vec<(String, u64)> =
+            all.iter().map(|(labels, v)| (without_name(labels), *v)).collect();
+        all.sort_unstable();
+        all
+    };
+    match got {
+        Ok(got) => nameless(got) == nameless(expected),
+        Err(error) => error.to_string().contains("same labelset"),
+    }
+}
+
+fn without_name(labels: &str) -> String {
+    let Some((before, name)) = labels.split_once("__name__=\"") else { return labels.to_owned() };
+    let (_, after) = name.split_once('"').expect("the name ends");
+    format!("{before}{}", after.strip_prefix(", ").unwrap_or(after))
+}
+
+#[test]
+fn a_series_of_or_has_its_name_or_not_by_its_first_step() {
+    let memory = Memory::default();
+    memory.load(MINUTE, "m{x=\"1\"} 0+1x20");
+    let names = |query: &str, delayed: bool| -> String {
+        let all = steps(&engine(1, delayed), &memory, query).expect("the query is well");
+        let mut names: Vec<String> = all.into_iter().flat_map(Step::into_keys).collect();
+        names.dedup();
+        names.join(" ")
+    };
+    // The left side comes with its name from minute 6 on.
+    let late = "(m > 5) or abs(m)";
+    assert_eq!(names(late, true), r#"{x="1"}"#);
+    assert_eq!(names(late, false), r#"{x="1"} {__name__="m", x="1"}"#);
+    // Until minute 5.
+    let early = "(m < 6) or abs(m)";
+    assert_eq!(names(early, true), r#"{__name__="m", x="1"}"#);
+    let instant = at(&engine(1, true), &memory, early, 10).expect("the query is well");
+    assert_eq!(instant.into_keys().collect::<Vec<_>>(), [r#"{x="1"}"#]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -220,6 +263,10 @@ proptest! {
         match steps(&engine, &memory, &query) {
             Ok(all) => for (step, expected) in all.iter().enumerate() {
                 let got = at(&engine, &memory, &query, i64::try_from(step).expect("few"));
+                if delayed && query.contains(" or ") && got.as_ref() != Ok(expected) {
+                    prop_assert!(differs_in_names(&got, expected), "{} at step {}", &query, step);
+                    continue;
+                }
                 prop_assert_eq!(got.as_ref(), Ok(expected), "{} at step {}", &query, step);
             },
             // What fails at no step alone fails in a range only because whole series clash.
