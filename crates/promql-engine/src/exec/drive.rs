@@ -1,12 +1,14 @@
 //! Evaluates all series of an operator, on several threads, and folds the columns in series order.
 //!
-//! A worker takes the next run of series, fills a column for each, waits until all runs before its
-//! own are folded, then folds its own. Filling (decoding, sliding windows) is the costly part and runs
-//! in parallel; folding is a few additions a step and runs in series order, so a result does not
-//! depend on the number of threads. A worker holds one run of columns, about 256 KiB.
+//! A worker takes the next run of series, fills a column for each, and hands the run in. Whoever hands in the run
+//! that is to be folded next folds it, and those that follow it and are ready. Filling (decoding, sliding
+//! windows) is the costly part and runs in parallel; folding is a few additions a step and runs in series order,
+//! so a result does not depend on the number of threads. For each worker there are two runs of columns, about
+//! 256 KiB each, so that one seldom waits for another: being woken takes as long as folding a run.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::account::Charge;
 use crate::context::{Context, Worker};
@@ -20,6 +22,9 @@ pub(crate) type Sink<'s> = dyn FnMut(usize, &mut Column) -> Result<(), QueryErro
 
 /// Steps in the columns of one run.
 const RUN_STEPS: usize = 1 << 15;
+
+/// Runs of columns for each worker: one is filled while others wait for their turn.
+const BUFFERS_PER_WORKER: usize = 2;
 
 /// Steps and samples of work below which helpers cost more than they bring: about half a
 /// millisecond.
@@ -41,14 +46,7 @@ pub(crate) fn for_each(
     if threads <= 1 {
         return run_alone(context, op, sink);
     }
-    let runs = Runs {
-        context,
-        op,
-        run_len,
-        next: AtomicUsize::new(0),
-        fold: Mutex::new(Fold { turn: 0, ended: None, sink }),
-        turned: Condvar::new(),
-    };
+    let runs = Runs::new(context, op, (run_len, threads), sink);
     std::thread::scope(|scope| {
         for _ in 1..threads {
             let helper = std::thread::Builder::new().stack_size(STACK_BYTES);
@@ -57,8 +55,8 @@ pub(crate) fn for_each(
         }
         runs.work();
     });
-    let fold = runs.fold.into_inner().expect("no worker panicked");
-    fold.ended.unwrap_or(Ok(()))
+    let state = runs.state.into_inner().expect("no worker panicked");
+    state.ended.unwrap_or(Ok(()))
 }
 
 /// Evaluates every series of `op` and keeps the columns.
@@ -142,82 +140,146 @@ struct Runs<'r, 's> {
     run_len: usize,
     /// The next run to be taken.
     next: AtomicUsize,
-    fold: Mutex<Fold<'r, 's>>,
-    turned: Condvar,
+    state: Mutex<State>,
+    /// A buffer is free, or all has ended.
+    freed: Condvar,
+    /// Locked by the worker that folds.
+    sink: Mutex<&'r mut Sink<'s>>,
 }
 
-struct Fold<'r, 's> {
+/// Who fills what, and how far all is folded. Locked for a few lines; no other lock is taken meanwhile.
+struct State {
+    /// Runs that are filled and not folded, by number.
+    filled: BTreeMap<usize, Filled>,
     /// The run to be folded next.
     turn: usize,
+    /// A worker folds.
+    is_folding: bool,
+    /// Buffers that nobody uses, and how many more may be made.
+    free: Vec<Vec<Column>>,
+    makeable: usize,
+    /// Of the buffers.
+    charge: Charge,
     /// Set when nothing more is to be folded because of an error, or a panic.
     ended: Option<Result<(), QueryError>>,
-    sink: &'r mut Sink<'s>,
 }
 
-impl Runs<'_, '_> {
+/// The columns of a run, or why there are none.
+struct Filled {
+    columns: Vec<Column>,
+    result: Result<(), QueryError>,
+    /// What the columns hold besides their steps.
+    charge: Charge,
+}
+
+impl<'r, 's> Runs<'r, 's> {
+    fn new(
+        context: &'r Context,
+        op: &'r dyn Operator,
+        (run_len, threads): (usize, usize),
+        sink: &'r mut Sink<'s>,
+    ) -> Self {
+        let state = State {
+            filled: BTreeMap::new(),
+            turn: 0,
+            is_folding: false,
+            free: Vec::new(),
+            makeable: threads * BUFFERS_PER_WORKER,
+            charge: context.charge(),
+            ended: None,
+        };
+        Self {
+            context,
+            op,
+            run_len,
+            next: AtomicUsize::new(0),
+            state: Mutex::new(state),
+            freed: Condvar::new(),
+            sink: Mutex::new(sink),
+        }
+    }
+
     fn work(&self) {
         let _guard = EndOnPanic(self);
         let mut worker = Worker::new(self.context);
-        let mut charge = self.context.charge();
-        let charged = charge.add_columns(self.run_len, self.op.steps());
-        let mut columns: Vec<Column> = Vec::new();
-        columns.resize_with(self.run_len, Column::default);
-        loop {
+        while let Some(columns) = self.buffer() {
             let run = self.next.fetch_add(1, Ordering::Relaxed);
-            let start = run * self.run_len;
-            if self.op.len() <= start {
+            if self.op.len() <= run * self.run_len {
                 return;
             }
-            let columns = &mut columns[..self.run_len.min(self.op.len() - start)];
-            let goes_on = worker.with_charges(|worker| {
-                let filled = charged.clone().and_then(|()| self.fill(start, worker, columns));
-                Ok(self.fold(run, start, filled, columns))
-            });
-            if goes_on != Ok(true) {
-                return;
-            }
+            let filled = self.fill(run * self.run_len, &mut worker, columns);
+            self.hand_in(run, filled);
         }
     }
 
-    fn fill(
-        &self,
-        start: usize,
-        worker: &mut Worker<'_>,
-        columns: &mut [Column],
-    ) -> Result<(), QueryError> {
-        for (i, column) in columns.iter_mut().enumerate() {
-            self.op.eval(start + i, worker, column)?;
+    /// A buffer for the next run, once there is one; `None` if nothing more is to be done.
+    fn buffer(&self) -> Option<Vec<Column>> {
+        let mut state = self.lock();
+        while state.ended.is_none() && state.free.is_empty() && state.makeable == 0 {
+            state = self.freed.wait(state).expect("no worker panicked");
         }
-        Ok(())
+        if state.ended.is_some() {
+            return None;
+        }
+        if let Some(columns) = state.free.pop() {
+            return Some(columns);
+        }
+        state.makeable -= 1;
+        if let Err(error) = state.charge.add_columns(self.run_len, self.op.steps()) {
+            state.ended = Some(Err(error));
+            self.freed.notify_all();
+            return None;
+        }
+        drop(state);
+        let mut columns = Vec::new();
+        columns.resize_with(self.run_len, Column::default);
+        Some(columns)
     }
 
-    /// Waits for the turn of `run` and folds it. Returns false if there is nothing more to do.
-    fn fold(
-        &self,
-        run: usize,
-        start: usize,
-        filled: Result<(), QueryError>,
-        columns: &mut [Column],
-    ) -> bool {
-        let mut fold = self.fold.lock().expect("no worker panicked");
-        while fold.turn != run && fold.ended.is_none() {
-            fold = self.turned.wait(fold).expect("no worker panicked");
-        }
-        if fold.ended.is_some() {
-            return false;
-        }
-        let sink = &mut *fold.sink;
-        let folded = filled.and_then(|()| {
-            columns.iter_mut().enumerate().try_for_each(|(i, column)| sink(start + i, column))
+    fn fill(&self, start: usize, worker: &mut Worker<'_>, mut columns: Vec<Column>) -> Filled {
+        let run = start..self.op.len().min(start + self.run_len);
+        let (result, charge) = worker.with_charges_taken(|worker| {
+            run.zip(&mut columns).try_for_each(|(at, column)| self.op.eval(at, worker, column))
         });
-        let ok = folded.is_ok();
-        if !ok {
-            fold.ended = Some(folded);
+        Filled { columns, result, charge }
+    }
+
+    /// Leaves a run to the worker that folds, or folds all that are ready if none does.
+    fn hand_in(&self, run: usize, filled: Filled) {
+        let mut state = self.lock();
+        state.filled.insert(run, filled);
+        if state.is_folding {
+            return;
         }
-        fold.turn += 1;
-        drop(fold);
-        self.turned.notify_all();
-        ok
+        state.is_folding = true;
+        loop {
+            let turn = state.turn;
+            let Some(ready) = state.filled.remove(&turn).filter(|_| state.ended.is_none()) else {
+                break;
+            };
+            drop(state);
+            let Filled { mut columns, result, charge } = ready;
+            let folded = result.and_then(|()| self.fold(turn * self.run_len, &mut columns));
+            drop(charge);
+            state = self.lock();
+            state.turn += 1;
+            state.free.push(columns);
+            if folded.is_err() {
+                state.ended = Some(folded);
+            }
+            self.freed.notify_all();
+        }
+        state.is_folding = false;
+    }
+
+    fn fold(&self, start: usize, columns: &mut [Column]) -> Result<(), QueryError> {
+        let mut sink = self.sink.lock().expect("no worker panicked");
+        let run = start..self.op.len();
+        run.zip(columns).try_for_each(|(at, column)| sink(at, column))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no worker panicked")
     }
 }
 
@@ -229,10 +291,10 @@ impl Drop for EndOnPanic<'_, '_, '_> {
         if !std::thread::panicking() {
             return;
         }
-        let mut fold = self.0.fold.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        fold.ended.get_or_insert(Ok(()));
-        drop(fold);
-        self.0.turned.notify_all();
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.ended.get_or_insert(Ok(()));
+        drop(state);
+        self.0.freed.notify_all();
     }
 }
 
