@@ -281,6 +281,19 @@ impl Connection {
     }
 }
 
+/// Where a body is put has a bound.
+pub trait Room {
+    /// Awaits that there is room for so many bytes in all.
+    fn grow_to(&mut self, bytes: usize) -> impl Future<Output = ()> + Send;
+}
+
+/// Room without a bound.
+struct Plenty;
+
+impl Room for Plenty {
+    async fn grow_to(&mut self, _: usize) {}
+}
+
 /// Status and headers, with the body still to come.
 pub struct Response<'a> {
     /// The status.
@@ -300,14 +313,33 @@ impl Response<'_> {
     /// [`Error::TooLarge`] once the body has `bytes_max` bytes (0: no limit), [`Error::Timeout`],
     /// [`Error::Transport`].
     pub async fn read_into(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> Result<(), Error> {
-        let read = self.read(out, bytes_max).await;
+        self.read_into_room(out, bytes_max, &mut Plenty).await
+    }
+
+    /// As [`Response::read_into`], but before `out` grows there must be room for it. The peer waits meanwhile, and the
+    /// request's timeout goes on.
+    ///
+    /// # Errors
+    /// As [`Response::read_into`].
+    pub async fn read_into_room(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+        room: &mut impl Room,
+    ) -> Result<(), Error> {
+        let read = self.read(out, bytes_max, room).await;
         if let (Err(_), Some(driver)) = (&read, &mut self.driver) {
             **driver = None;
         }
         read
     }
 
-    async fn read(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> Result<(), Error> {
+    async fn read(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+        room: &mut impl Room,
+    ) -> Result<(), Error> {
         let start = out.len();
         let expected = usize::try_from(self.body.size_hint().lower()).unwrap_or(0);
         let limit = if bytes_max == 0 { usize::MAX } else { bytes_max };
@@ -319,6 +351,8 @@ impl Response<'_> {
             if limit <= out.len() - start + data.len() {
                 return Err(Error::TooLarge);
             }
+            let grown = timeout_at(self.deadline, room.grow_to(out.len() + data.len()));
+            grown.await.map_err(|_| Error::Timeout(DEADLINE.into()))?;
             out.extend_from_slice(&data);
         }
         Ok(())

@@ -30,7 +30,7 @@ mod socks;
 mod tls;
 
 pub use aws::{AwsEnvironment, AwsKeys, SigV4};
-pub use connection::{Client, Connection, Request, Response};
+pub use connection::{Client, Connection, Request, Response, Room};
 pub use error::Error;
 pub use options::{
     Authorization, BasicAuth, Claims, Grant, HeaderValues, OAuth2, Options, Proxy,

@@ -45,6 +45,7 @@ async fn run(targets: usize, port: &str) {
         clock: Arc::new(SystemClock::default()),
         registry: &Registry::default(),
         user_agent: "bench".into(),
+        page_bytes: 0,
         runtime: tokio::runtime::Handle::current(),
     });
     let before = rss_kb();

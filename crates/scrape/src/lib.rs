@@ -11,7 +11,8 @@
 //! read, no map asked, nothing allocated. Other lines are parsed, relabelled and remembered.
 //!
 //! A target that idles costs a task, a connection with its buffer, its labels and its cache; buffers for
-//! pages are shared. Pages above 256 KiB are read off the runtime's shared threads.
+//! pages are shared. Pages above 256 KiB are read off the runtime's shared threads, and all of them together
+//! have a bound on what they take, whatever comes at once.
 //!
 //! Staleness: a series that the page no longer has gets a marker at the scrape's time; all of them do if the
 //! scrape fails. When a target goes, its loop waits for two ticks and a tenth before it marks the end, and
@@ -36,6 +37,7 @@ mod metrics;
 mod page;
 mod pool;
 mod report;
+mod room;
 mod scrape_loop;
 mod status;
 mod synthesis;

@@ -17,6 +17,7 @@ use crate::metadata::Interner;
 use crate::metrics::Metrics;
 use crate::page::Buffers;
 use crate::pool::{Pool, Retiring};
+use crate::room::Room;
 use crate::scrape_loop::{Context, JobContext, Phase};
 use crate::status::PoolStatus;
 use crate::target::Fnv;
@@ -45,6 +46,9 @@ pub struct Parts<'a> {
     pub registry: &'a Registry,
     /// The `User-Agent` of requests.
     pub user_agent: String,
+    /// What the bytes of all pages together may take, about: where they would take more, they are read one after
+    /// the other, and none may be four times as long. 0: no bound.
+    pub page_bytes: usize,
     /// Where the loops run. With few threads of its own, scraping wakes no thread in vain: a scrape is a
     /// chain of short steps that never run at the same time.
     pub runtime: Handle,
@@ -84,6 +88,7 @@ impl Manager {
             clock: parts.clock,
             metrics: Metrics::new(parts.registry),
             buffers: Buffers::default(),
+            room: Room::new(parts.page_bytes),
             interner: Interner::default(),
             user_agent: parts.user_agent,
             runtime: parts.runtime,

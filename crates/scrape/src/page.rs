@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use exposition::{Format, TextFormat};
-use httpclient::{Connection, Error, Request};
+use httpclient::{Connection, Error, Request, Room as _};
 use libdeflater::Decompressor;
 use model::quote;
 
 use crate::job::{Job, Source};
+use crate::room::Held;
 use crate::scrape_loop::off_the_runtime;
 use crate::target::Target;
 
@@ -32,6 +33,15 @@ impl std::fmt::Display for FetchError {
             Self::Fetch(text) | Self::Format(text) => f.write_str(text),
         }
     }
+}
+
+/// Where a page is put.
+pub(crate) struct Into<'a> {
+    pub(crate) body: &'a mut Vec<u8>,
+    /// What it takes of the room for all pages.
+    pub(crate) held: &'a mut Held,
+    /// For what is needed on the way.
+    pub(crate) buffers: &'a Buffers,
 }
 
 /// Gets the pages of one target.
@@ -58,9 +68,9 @@ impl Fetcher {
         job: &Job,
         target: &Target,
         user_agent: &str,
-        buffers: &Buffers,
-        body: &mut Vec<u8>,
+        into: Into<'_>,
     ) -> Result<Option<Format>, FetchError> {
+        let Into { body, held, buffers } = into;
         let connection = match self {
             Self::Page(page) => {
                 // Collectors read files.
@@ -82,6 +92,10 @@ impl Fetcher {
             let text = format!("server returned HTTP status {} {reason}", status.as_str());
             return Err(FetchError::Fetch(text.trim_end().to_owned()));
         }
+        let limit = match job.limits.body_bytes {
+            0 => held.bytes_max(),
+            limit => limit.min(held.bytes_max()),
+        };
         let header = |name: &str| {
             response.headers.get(name).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned())
         };
@@ -89,14 +103,15 @@ impl Fetcher {
             (header("content-type").unwrap_or_default(), header("content-encoding"));
         if encoding.as_deref() == Some("gzip") {
             let mut packed = buffers.take();
-            let read = response.read_into(&mut packed, job.limits.body_bytes).await;
-            let unpacked = read
-                .map_err(failed)
-                .and_then(|()| gunzip(&packed, body, job.limits.body_bytes, buffers));
+            let read = response.read_into_room(&mut packed, limit, held).await.map_err(failed);
+            let unpacked = match read {
+                Ok(()) => gunzip(&packed, limit, Into { body, held, buffers }).await,
+                Err(error) => Err(error),
+            };
             buffers.give(packed);
             unpacked?;
         } else {
-            response.read_into(body, job.limits.body_bytes).await.map_err(failed)?;
+            response.read_into_room(body, limit, held).await.map_err(failed)?;
         }
         match format_of(&content_type, job) {
             Err(_) if body.is_empty() => Ok(None),
@@ -206,14 +221,12 @@ fn media_type(header: &str) -> Result<&str, &'static str> {
 /// A body smaller than its unpacked self by more than this is not gzip.
 const PACKED_AT_MOST: usize = 1032;
 
-/// Unpacks into `body`, which must stay below `limit` (0: none).
-fn gunzip(
-    packed: &[u8],
-    body: &mut Vec<u8>,
-    limit: usize,
-    buffers: &Buffers,
-) -> Result<(), FetchError> {
-    let limit = if limit == 0 { usize::MAX } else { limit };
+/// So much is unpacked at a time where a body does not say how long it is.
+const UNPACKED_BYTES: u64 = 1 << 20;
+
+/// Unpacks a body, which must stay below `limit`.
+async fn gunzip(packed: &[u8], limit: usize, into: Into<'_>) -> Result<(), FetchError> {
+    let Into { body, held, buffers } = into;
     if packed.is_empty() {
         return Err(FetchError::Fetch("EOF".into()));
     }
@@ -221,6 +234,7 @@ fn gunzip(
     let size = trailer.map_or(0, |it| u32::from_le_bytes([it[4], it[5], it[6], it[7]]));
     let size = usize::try_from(size).expect("32 bits fit");
     if size < limit && size <= packed.len().saturating_mul(PACKED_AT_MOST) {
+        held.grow_to(packed.len() + size).await;
         body.resize(size, 0);
         let done = buffers.with_decompressor(|it| it.gzip_decompress(packed, body));
         let sum = trailer.map_or(0, |it| u32::from_le_bytes([it[0], it[1], it[2], it[3]]));
@@ -230,9 +244,17 @@ fn gunzip(
         }
         body.clear();
     }
-    let mut reader = flate2::read::MultiGzDecoder::new(packed).take(limit as u64);
-    reader.read_to_end(body).map_err(|error| FetchError::Fetch(error.to_string()))?;
-    if limit <= body.len() { Err(FetchError::TooLarge) } else { Ok(()) }
+    let mut reader = flate2::read::MultiGzDecoder::new(packed);
+    loop {
+        let read = reader.by_ref().take(UNPACKED_BYTES).read_to_end(body);
+        if read.map_err(|error| FetchError::Fetch(error.to_string()))? == 0 {
+            return Ok(());
+        }
+        if limit <= body.len() {
+            return Err(FetchError::TooLarge);
+        }
+        held.grow_to(packed.len() + body.len()).await;
+    }
 }
 
 /// Buffers for pages, shared by all loops: an idle target holds none.
@@ -285,6 +307,7 @@ impl Buffers {
 mod tests {
     use super::*;
     use crate::job::Protocol;
+    use crate::room::Room;
     use std::io::Write;
 
     #[test]
@@ -343,23 +366,28 @@ mod tests {
         encoder.finish().expect("memory takes it")
     }
 
-    #[test]
-    fn unpacks_within_the_limit() {
-        let buffers = Buffers::default();
-        let unpack = |packed: &[u8], limit| {
-            let mut body = Vec::new();
-            gunzip(packed, &mut body, limit, &buffers).map(|()| body)
-        };
+    async fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, FetchError> {
+        let (mut body, mut held) = (Vec::new(), Room::new(0).page());
+        let into = Into { body: &mut body, held: &mut held, buffers: &Buffers::default() };
+        gunzip(packed, limit, into).await.map(|()| body)
+    }
+
+    #[tokio::test]
+    async fn unpacks_within_the_limit() {
         let text = "a 1\n".repeat(1000);
         let packed = pack(text.as_bytes());
-        assert_eq!(unpack(&packed, 0).as_deref(), Ok(text.as_bytes()));
-        assert_eq!(unpack(&packed, 4001).as_deref(), Ok(text.as_bytes()));
-        assert_eq!(unpack(&packed, 4000), Err(FetchError::TooLarge));
+        assert_eq!(unpack(&packed, usize::MAX).await.as_deref(), Ok(text.as_bytes()));
+        assert_eq!(unpack(&packed, 4001).await.as_deref(), Ok(text.as_bytes()));
+        assert_eq!(unpack(&packed, 4000).await, Err(FetchError::TooLarge));
         let two = [pack(b"abc"), pack(b"def")].concat();
-        assert_eq!(unpack(&two, 0).as_deref(), Ok(&b"abcdef"[..]));
-        assert_eq!(unpack(&[pack(b"abc"), pack(b"")].concat(), 0).as_deref(), Ok(&b"abc"[..]));
-        assert_eq!(unpack(&pack(b""), 0).as_deref(), Ok(&b""[..]));
-        assert!(unpack(b"no gzip at all", 0).is_err());
-        assert!(unpack(&packed[..packed.len() - 3], 0).is_err());
+        assert_eq!(unpack(&two, usize::MAX).await.as_deref(), Ok(&b"abcdef"[..]));
+        let two = [pack(b"abc"), pack(b"")].concat();
+        assert_eq!(unpack(&two, usize::MAX).await.as_deref(), Ok(&b"abc"[..]));
+        assert_eq!(unpack(&pack(b""), usize::MAX).await.as_deref(), Ok(&b""[..]));
+        assert!(unpack(b"no gzip at all", usize::MAX).await.is_err());
+        assert!(unpack(&packed[..packed.len() - 3], usize::MAX).await.is_err());
+        // A bomb that does not say what it is: its trailer speaks of the last member.
+        let bomb = [pack(&vec![b'#'; 64 << 20]), pack(b"")].concat();
+        assert_eq!(unpack(&bomb, 4 << 20).await, Err(FetchError::TooLarge));
     }
 }

@@ -19,8 +19,9 @@ use crate::ingest::{Counts, Failure, Ingest};
 use crate::job::Job;
 use crate::metadata::Interner;
 use crate::metrics::Metrics;
-use crate::page::{Buffers, FetchError, Fetcher};
+use crate::page::{Buffers, FetchError, Fetcher, Into};
 use crate::report::{self, Report};
+use crate::room::Room;
 use crate::status::{Health, LastScrape, Status};
 use crate::target::Target;
 
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) buffers: Buffers,
+    pub(crate) room: Room,
     pub(crate) interner: Interner,
     pub(crate) user_agent: String,
     pub(crate) runtime: Handle,
@@ -140,13 +142,14 @@ impl Loop {
     async fn scrape(&mut self, fetcher: &mut Fetcher, t: i64) {
         let start = self.context.clock.monotonic();
         let mut body = self.context.buffers.take();
+        // Until the body is given back.
+        let mut held = self.context.room.page();
         let fetched = match self.over_target_limit() {
             Some(error) => Err(FetchError::Format(error)),
             None => {
                 let (job, context) = (&self.job.job, &self.context);
-                fetcher
-                    .fetch(job, &self.target, &context.user_agent, &context.buffers, &mut body)
-                    .await
+                let into = Into { body: &mut body, held: &mut held, buffers: &context.buffers };
+                fetcher.fetch(job, &self.target, &context.user_agent, into).await
             }
         };
         self.note_failure(&fetched);

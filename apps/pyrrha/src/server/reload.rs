@@ -59,6 +59,18 @@ struct Running {
 /// Why start times and XOR chunks exclude each other, in upstream's words.
 const XOR_WITHOUT_STARTS: &str = "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks do not store start timestamps, use \"xor2\"";
 
+/// Pages that are being scraped may take this share of the memory limit, and never less than so many bytes.
+const PAGES_SHARE: u64 = 32;
+const PAGES_BYTES_MIN: u64 = 16 << 20;
+
+/// What all pages that are being scraped may take; 0 is no bound.
+fn page_bytes(memory_limit: u64) -> usize {
+    match memory_limit {
+        0 => 0,
+        limit => usize::try_from((limit / PAGES_SHARE).max(PAGES_BYTES_MIN)).unwrap_or(usize::MAX),
+    }
+}
+
 impl Reloader {
     pub(super) fn new(settings: &Settings, registry: &Arc<Registry>) -> Self {
         Self {
@@ -166,6 +178,7 @@ impl Reloader {
             clock: Arc::clone(&clock),
             registry,
             user_agent,
+            page_bytes: page_bytes(self.database.memory_limit_bytes),
             runtime: scraping.clone(),
         }));
         let manager = Arc::clone(&scrape);

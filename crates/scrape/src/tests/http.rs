@@ -57,6 +57,7 @@ async fn scrape(job: Job, answers: Vec<Vec<u8>>) -> (String, LastScrape, Fake) {
         clock: Arc::new(SystemClock::default()),
         registry: &Registry::default(),
         user_agent: "pyrrha/1".into(),
+        page_bytes: 0,
         runtime: tokio::runtime::Handle::current(),
     });
     assert_eq!(manager.apply(vec![job], 0), []);

@@ -28,6 +28,7 @@ fn rig(bad: &Arc<AtomicUsize>) -> Rig {
         clock: Arc::new(PausedClock::new()),
         registry: &registry,
         user_agent: "test".into(),
+        page_bytes: 0,
         runtime: tokio::runtime::Handle::current(),
     });
     let (n, bad) = (AtomicUsize::new(0), Arc::clone(bad));
