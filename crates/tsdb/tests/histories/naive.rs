@@ -319,6 +319,11 @@ impl Naive {
             }
         }
         self.series.retain(|_, it| !it.is_empty());
+        // With a block goes what says that some of it was deleted, while the log may have it still.
+        for (labels, gone) in &self.gone {
+            let old = gone.range(..bound).map(|(t, kept)| (*t, kept.value));
+            self.removed.entry(labels.clone()).or_default().extend(old);
+        }
     }
 }
 
