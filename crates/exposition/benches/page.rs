@@ -1,13 +1,13 @@
 //! Speed of reading a page: parsed in full, and with every series known by its bytes.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use exposition::{Entry, Parser, TextFormat};
 use model::LabelsBuilder;
 use xxhash_rust::xxh3::xxh3_64;
 
-const LINES: usize = 10_000;
+const LINES: usize = 1_000;
 
 fn main() {
     let mut page = String::new();
@@ -54,10 +54,13 @@ fn main() {
     });
 }
 
-/// Prints the best of several runs. `asked`: GB/s that it should have at least.
+/// Runs are repeated for so long: on a machine that does other things too, some of them are not disturbed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Prints the best of many runs. `asked`: GB/s that it should have at least.
 fn report(what: &str, asked: Option<f64>, page: &[u8], mut run: impl FnMut()) {
-    let mut best = f64::MAX;
-    for _ in 0..30 {
+    let (mut best, start) = (f64::MAX, Instant::now());
+    while start.elapsed() < PATIENCE {
         let start = Instant::now();
         run();
         best = best.min(start.elapsed().as_secs_f64());

@@ -24,6 +24,7 @@ mod labels;
 mod lex;
 mod line;
 mod parse;
+mod plain;
 mod proto;
 mod text;
 mod wire;

@@ -8,6 +8,7 @@ use crate::TextFormat;
 use crate::entry::{Entry, ParseError, RawExemplar, Series};
 use crate::labels::{self, LabelsError};
 use crate::lex::{Lexer, State, Token};
+use crate::plain;
 
 /// Walks a page statement by statement.
 ///
@@ -96,17 +97,19 @@ impl<'a> Parser<'a> {
         read
     }
 
-    /// The common case of [`Parser::known`]: a blank, a short number, a line feed.
+    /// The common case of [`Parser::known`]: a blank, a plain decimal, a line feed.
     fn known_short(&mut self, raw: &'a [u8]) -> Option<Series<'a>> {
         let behind = self.lexer.at + raw.len();
-        let rest = self.lexer.page.get(behind..)?;
-        if rest.first() != Some(&b' ') {
-            return None;
-        }
-        let window = &rest[1..rest.len().min(20)];
-        let len = window.iter().position(|it| *it == b'\n')?;
-        let value = gofloat::parse_short(&window[..len])?;
-        self.lexer.at = behind + len + 2;
+        let rest = self.lexer.page.get(behind..)?.strip_prefix(b" ")?;
+        let short = gofloat::take_short(rest).filter(|(_, len)| rest.get(*len) == Some(&b'\n'));
+        let (value, len) = match short {
+            Some(it) => it,
+            None => {
+                let len = memchr(b'\n', &rest[..rest.len().min(LONG_BYTES_MAX)])?;
+                (gofloat::parse_long(&rest[..len])?, len)
+            }
+        };
+        self.lexer.at = behind + 1 + len + 1;
         Some(Series { raw, value, t: None, exemplar: None })
     }
 
@@ -156,6 +159,9 @@ impl<'a> Parser<'a> {
 
     fn entry(&mut self) -> Result<Option<Entry<'a>>, String> {
         loop {
+            if let Some(series) = self.plain_series() {
+                return Ok(Some(Entry::Series(series)));
+            }
             self.start = self.lexer.at;
             return match self.lexer.next() {
                 Token::Linebreak if self.lexer.format == TextFormat::Prometheus => continue,
@@ -175,6 +181,12 @@ impl<'a> Parser<'a> {
                 token => Err(self.wrong("expected a valid start token", token)),
             };
         }
+    }
+
+    /// The common case of [`Parser::entry`].
+    fn plain_series(&mut self) -> Option<Series<'a>> {
+        let rest = self.lexer.page.get(self.lexer.at..)?;
+        self.known(plain::series_len(rest)?)
     }
 
     fn metadata(&mut self, what: Token) -> Result<Entry<'a>, String> {
@@ -419,6 +431,9 @@ impl<'a> Parser<'a> {
         quote_bytes(&bytes)
     }
 }
+
+/// Nearly all decimals are shorter than this.
+const LONG_BYTES_MAX: usize = 32;
 
 /// The bits of the NaN that samples have unless they mark the end of a series.
 const NORMAL_NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
