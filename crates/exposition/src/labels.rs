@@ -47,18 +47,18 @@ pub(crate) fn read(raw: &[u8], rules: Rules, out: &mut LabelsBuilder) -> Result<
     // Blanks before a name belong to it; between name and brace they do not.
     let name = raw[..open].trim_ascii_end();
     if !name.is_empty() {
-        set(out, METRIC_NAME, text(name)?.as_ref())?;
+        set(out, METRIC_NAME, &Written::plain(name).text()?)?;
     }
     let mut rest = raw.get(open + 1..).unwrap_or_default();
     while let Some((name, behind)) = take_name(rest) {
-        let name = text(name)?;
+        let name = name.text()?;
         match take_value(behind) {
             None => {
                 set(out, METRIC_NAME, &name)?;
                 rest = behind;
             }
             Some((value, behind)) => {
-                let value = text(value)?;
+                let value = value.text()?;
                 rest = behind;
                 if rules.described && describes_family(&name) && out.get(&name).is_some() {
                     continue;
@@ -80,7 +80,9 @@ pub(crate) fn empty(raw: &[u8]) -> Vec<String> {
     let mut rest = raw.get(open + 1..).unwrap_or_default();
     while let Some((name, behind)) = take_name(rest) {
         let value = take_value(behind);
-        if let (Some((b"", _)), Ok(name)) = (value, text(name)) {
+        if value.is_some_and(|(it, _)| it.bytes.is_empty())
+            && let Ok(name) = name.text()
+        {
             found.push(name.into_owned());
         }
         rest = value.map_or(behind, |(_, behind)| behind);
@@ -112,15 +114,32 @@ fn describes_family(label: &str) -> bool {
 }
 
 fn set(out: &mut LabelsBuilder, name: &str, value: &str) -> Result<(), LabelsError> {
-    if out.get(name).is_some() {
-        return Err(LabelsError::Duplicate(name.to_owned()));
+    if out.add(name, value) { Ok(()) } else { Err(LabelsError::Duplicate(name.to_owned())) }
+}
+
+/// A name or a value as the page has it.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    bytes: &'a [u8],
+    has_escapes: bool,
+}
+
+impl<'a> Written<'a> {
+    fn plain(bytes: &'a [u8]) -> Self {
+        Self { bytes, has_escapes: false }
     }
-    out.set(name, value);
-    Ok(())
+
+    fn text(self) -> Result<Cow<'a, str>, LabelsError> {
+        match std::str::from_utf8(self.bytes) {
+            Err(_) => Err(LabelsError::NotUtf8(String::from_utf8_lossy(self.bytes).into_owned())),
+            Ok(text) if self.has_escapes => Ok(Cow::Owned(unescape(text, true))),
+            Ok(text) => Ok(Cow::Borrowed(text)),
+        }
+    }
 }
 
 /// Takes a plain or quoted name, with what may stand before it.
-fn take_name(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+fn take_name(rest: &[u8]) -> Option<(Written<'_>, &[u8])> {
     let rest = skip_blanks(rest);
     let rest = rest.strip_prefix(b",").map_or(rest, skip_blanks);
     match rest.first()? {
@@ -128,42 +147,36 @@ fn take_name(rest: &[u8]) -> Option<(&[u8], &[u8])> {
         b'"' => Some(take_quoted(rest)),
         _ => {
             let len = rest.iter().position(|it| !(it.is_ascii_alphanumeric() || *it == b'_'));
-            Some(rest.split_at(len.filter(|it| 0 < *it)?))
+            let (name, rest) = rest.split_at(len.filter(|it| 0 < *it)?);
+            Some((Written::plain(name), rest))
         }
     }
 }
 
 /// Takes `="value"`; `None` if there is no `=`.
-fn take_value(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+fn take_value(rest: &[u8]) -> Option<(Written<'_>, &[u8])> {
     let rest = skip_blanks(rest).strip_prefix(b"=")?;
     let rest = skip_blanks(rest);
     rest.starts_with(b"\"").then(|| take_quoted(rest))
 }
 
 /// Splits a quoted string off: what is between the quotes, and what follows.
-fn take_quoted(rest: &[u8]) -> (&[u8], &[u8]) {
-    let mut at = 1;
+fn take_quoted(rest: &[u8]) -> (Written<'_>, &[u8]) {
+    let (mut at, mut has_escapes) = (1, false);
     while let Some(found) = rest.get(at..).and_then(|it| memchr2(b'"', b'\\', it)) {
         at += found;
         if rest[at] == b'"' {
-            return (&rest[1..at], &rest[at + 1..]);
+            return (Written { bytes: &rest[1..at], has_escapes }, &rest[at + 1..]);
         }
+        has_escapes = true;
         at += 2;
     }
-    (&rest[1..], &[])
+    (Written { bytes: &rest[1..], has_escapes }, &[])
 }
 
 fn skip_blanks(rest: &[u8]) -> &[u8] {
     let len = rest.iter().position(|it| !matches!(it, b' ' | b'\t')).unwrap_or(rest.len());
     &rest[len..]
-}
-
-fn text(bytes: &[u8]) -> Result<Cow<'_, str>, LabelsError> {
-    match std::str::from_utf8(bytes) {
-        Err(_) => Err(LabelsError::NotUtf8(String::from_utf8_lossy(bytes).into_owned())),
-        Ok(text) if memchr(b'\\', bytes).is_some() => Ok(Cow::Owned(unescape(text, true))),
-        Ok(text) => Ok(Cow::Borrowed(text)),
-    }
 }
 
 fn normalised(name: &str, value: &str, kind: MetricType) -> Option<String> {

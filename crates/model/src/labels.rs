@@ -161,6 +161,7 @@ impl Labels {
     pub fn to_builder(&self) -> LabelsBuilder {
         LabelsBuilder {
             pairs: self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            spare: Vec::new(),
         }
     }
 }
@@ -235,16 +236,18 @@ impl<'a> Iterator for LabelBytes<'a> {
 }
 
 /// An editable label set. Cheap to reuse: [`LabelsBuilder::clear`] keeps its memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct LabelsBuilder {
     /// Sorted by name, unique, values not empty.
     pairs: Vec<(String, String)>,
+    /// Memory of labels that were cleared.
+    spare: Vec<(String, String)>,
 }
 
 impl LabelsBuilder {
     /// Removes all labels.
     pub fn clear(&mut self) {
-        self.pairs.clear();
+        self.spare.append(&mut self.pairs);
     }
 
     /// Sets `name` to `value`; an empty value removes the label.
@@ -252,10 +255,18 @@ impl LabelsBuilder {
         match self.find(name) {
             Ok(at) if value.is_empty() => drop(self.pairs.remove(at)),
             Ok(at) => value.clone_into(&mut self.pairs[at].1),
-            Err(_) if value.is_empty() => {}
-            Err(at) => self.pairs.insert(at, (name.to_owned(), value.to_owned())),
+            Err(at) => self.insert(at, name, value),
         }
         self
+    }
+
+    /// Sets `name`, which must not be there, to `value`. False, and nothing is done, if it is.
+    pub fn add(&mut self, name: &str, value: &str) -> bool {
+        let place = self.find(name);
+        if let Err(at) = place {
+            self.insert(at, name, value);
+        }
+        place.is_err()
     }
 
     /// Removes `name` if it is there.
@@ -298,9 +309,30 @@ impl LabelsBuilder {
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
+        // Labels mostly come in their order.
+        if self.pairs.last().is_none_or(|(it, _)| it.as_str() < name) {
+            return Err(self.pairs.len());
+        }
         self.pairs.binary_search_by(|(it, _)| it.as_str().cmp(name))
     }
+
+    fn insert(&mut self, at: usize, name: &str, value: &str) {
+        if !value.is_empty() {
+            let mut pair = self.spare.pop().unwrap_or_default();
+            name.clone_into(&mut pair.0);
+            value.clone_into(&mut pair.1);
+            self.pairs.insert(at, pair);
+        }
+    }
 }
+
+impl PartialEq for LabelsBuilder {
+    fn eq(&self, other: &Self) -> bool {
+        self.pairs == other.pairs
+    }
+}
+
+impl Eq for LabelsBuilder {}
 
 /// Values longer than the three-byte length are cut: no scrape or write accepts one that long.
 const LEN_MAX: usize = 0xFF_FFFF;
