@@ -20,6 +20,9 @@ impl Ingest<'_> {
     /// order is counted only if all are: else some were just seen before. `t`: the sample's time.
     pub(crate) fn exemplars(&mut self, sample: Sample<'_>, series: SeriesRef, t: i64) {
         let mut all = sample.exemplars(t);
+        if all.is_empty() {
+            return;
+        }
         all.sort_by(|a, b| a.t.cmp(&b.t).then(a.value.total_cmp(&b.value)));
         let late = all.iter().filter(|it| {
             self.appender.append_exemplar(series, it) == Err(ExemplarError::OutOfOrder)

@@ -199,7 +199,7 @@ impl<'a> Ingest<'a> {
             self.begin_rebuild(at);
             match statement {
                 Statement::Series(series) => {
-                    self.moved_series(Sample::Text(series, parser), &mut at)?;
+                    self.moved_series(Sample::Text(&series, parser), &mut at)?;
                 }
                 other => {
                     let line = other.as_line(parser.format());
@@ -263,7 +263,7 @@ impl<'a> Ingest<'a> {
             return Ok(false);
         }
         let Some(series) = parser.known(len) else { return Ok(false) };
-        let entry = self.known_series(Sample::Text(series, parser), entry)?;
+        let entry = self.known_series(Sample::Text(&series, parser), entry)?;
         self.keep(entry, at);
         Ok(true)
     }

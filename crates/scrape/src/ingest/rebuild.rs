@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use exposition::Line;
+use foldhash::fast::FixedState;
 use model::SeriesRef;
 
 use super::{Failure, Ingest, LOOK_AHEAD, Sample};
@@ -14,9 +15,9 @@ use crate::metadata::{Family, FamilyEdits};
 pub(super) struct Rebuild {
     pub(super) entries: Vec<Entry>,
     /// The series of lines in `entries`, by hash: a line that comes twice is a duplicate.
-    pub(super) series: HashMap<u64, u64, foldhash::fast::FixedState>,
+    pub(super) series: HashMap<u64, u64, FixedState>,
     /// Old entries by hash; filled when it is first needed.
-    pub(super) index: Option<HashMap<u64, usize, foldhash::fast::FixedState>>,
+    pub(super) index: Option<HashMap<u64, usize, FixedState>>,
     pub(super) families: Option<FamilyEdits>,
 }
 
@@ -27,6 +28,7 @@ impl Ingest<'_> {
             return;
         }
         let mut rebuild = Rebuild::default();
+        rebuild.series.reserve(self.cache.entries.len());
         rebuild.entries.extend_from_slice(&self.cache.entries[..at]);
         let series = rebuild.entries.iter().filter(|it| it.series().is_some());
         rebuild.series.extend(series.map(|it| (it.hash, it.number)));
@@ -144,7 +146,7 @@ impl Ingest<'_> {
         if !self.ended.is_empty() {
             // Another line may go on with a series whose line is gone.
             let living = self.cache.entries.iter().filter(|it| it.live).filter_map(Entry::series);
-            let living: HashSet<SeriesRef> = living.collect();
+            let living: HashSet<SeriesRef, FixedState> = living.collect();
             self.ended.retain(|it| !living.contains(it));
         }
         if let Some(edits) = rebuild.families {

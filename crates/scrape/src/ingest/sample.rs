@@ -10,7 +10,7 @@ use crate::job::HistogramLimits;
 #[derive(Clone, Copy)]
 pub(crate) enum Sample<'a> {
     /// A number, of a text page that is read in place.
-    Text(Series<'a>, &'a Parser<'a>),
+    Text(&'a Series<'a>, &'a Parser<'a>),
     /// Of any page.
     Any(&'a PageSample),
 }
