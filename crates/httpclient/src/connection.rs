@@ -1,5 +1,6 @@
 //! One kept-alive connection and the exchanges on it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::path::Path;
 use std::pin::{Pin, pin};
@@ -12,6 +13,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION,
     PROXY_AUTHORIZATION,
 };
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -176,7 +178,7 @@ impl Connection {
     /// [`Error::Transport`]; each with the method and URL in front.
     pub async fn send(&mut self, request: &Request) -> Result<Response<'_>, Error> {
         let deadline = Instant::now() + request.timeout;
-        let mut url = request.url.clone();
+        let mut url = Cow::from(&request.url);
         let sent = timeout_at(deadline, self.send_following(request, &mut url)).await;
         let sent = sent.unwrap_or_else(|_| Err(Error::Timeout(DEADLINE.into())));
         match sent {
@@ -202,16 +204,16 @@ impl Connection {
     async fn send_following(
         &mut self,
         request: &Request,
-        url: &mut String,
+        url: &mut Cow<'_, str>,
     ) -> Result<http::Response<Incoming>, Error> {
-        let mut request = request.clone();
-        let origin = host_of(url);
+        let mut request = Cow::Borrowed(request);
         let mut trusted = true;
         for _ in 0..=REDIRECTS_MAX {
             let response = self.exchange(&request, url, trusted).await?;
             let Some(next) = self.redirect(&response, url) else { return Ok(response) };
+            let request = request.to_mut();
             // Once the chain has left the first host, nothing on it sees credentials again.
-            trusted &= same_site(&origin, &host_of(&next));
+            trusted &= same_site(&host_of(&request.url), &host_of(&next));
             if !trusted {
                 auth::CREDENTIALS.iter().for_each(|it| drop(request.headers.remove(*it)));
             }
@@ -222,7 +224,7 @@ impl Connection {
                 request.headers.remove(CONTENT_TYPE);
                 request.headers.remove(CONTENT_LENGTH);
             }
-            *url = next;
+            *url = Cow::Owned(next);
         }
         Err(Error::Transport(format!("stopped after {REDIRECTS_MAX} redirects")))
     }
@@ -245,37 +247,32 @@ impl Connection {
         trusted: bool,
     ) -> Result<http::Response<Incoming>, Error> {
         let uri: Uri = url.parse().map_err(|error| Error::Transport(format!("{error}")))?;
-        let headers = self.client.headers(request, &uri, trusted).await?;
         let secure = uri.scheme_str() == Some("https");
         let tls = if secure { Some(self.client.connector.tls_config()?) } else { None };
         let place = (uri.scheme().cloned(), uri.authority().cloned());
-        if let Some(mut link) = self.link.take() {
-            let same_tls = match (&link.tls, &tls) {
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                (a, b) => a.is_none() && b.is_none(),
-            };
-            if link.place == place && same_tls && link.ready().await {
-                let outgoing =
-                    link.request(&request.method, &uri, headers.clone(), request.body.clone())?;
-                match link.send(outgoing).await {
-                    Ok(response) => {
-                        self.link = Some(link);
-                        return Ok(response);
-                    }
-                    // The peer closed it just now, or answered nothing: a fresh connection decides.
-                    Err(error)
-                        if error.is_canceled()
-                            || error.is_incomplete_message()
-                            || error.is_closed() => {}
-                    Err(error) => return Err(Error::Transport(error_text(&error))),
+        if let Some(mut link) = self.link.take()
+            && link.leads_to(&place, tls.as_ref())
+            && link.ready().await
+        {
+            let headers = self.client.headers(request, &uri, trusted).await?;
+            match link.send(link.request(request, &uri, headers)?).await {
+                Ok(response) => {
+                    self.link = Some(link);
+                    return Ok(response);
                 }
+                // The peer closed it just now, or answered nothing: a fresh connection decides.
+                Err(error)
+                    if error.is_canceled()
+                        || error.is_incomplete_message()
+                        || error.is_closed() => {}
+                Err(error) => return Err(Error::Transport(error_text(&error))),
             }
         }
+        let headers = self.client.headers(request, &uri, trusted).await?;
         let route = self.client.connector.connect(&uri, self.client.socket.as_deref()).await?;
         let mut link = Link::open(route, place, tls).await?;
-        let outgoing = link.request(&request.method, &uri, headers, request.body.clone())?;
-        let response =
-            link.send(outgoing).await.map_err(|error| Error::Transport(error_text(&error)))?;
+        let response = link.send(link.request(request, &uri, headers)?).await;
+        let response = response.map_err(|error| Error::Transport(error_text(&error)))?;
         self.link = Some(link);
         Ok(response)
     }
@@ -432,6 +429,15 @@ impl Link {
         Ok(Self { place, tls, sender, driver, forwarder: route.forwarder })
     }
 
+    /// True if the connection was made to this place with these keys.
+    fn leads_to(&self, place: &Place, tls: Option<&Arc<rustls::ClientConfig>>) -> bool {
+        let is_same = match (&self.tls, tls) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        is_same && self.place == *place
+    }
+
     /// Lets the connection notice what has happened while it idled. False if it is of no use any more.
     async fn ready(&mut self) -> bool {
         let ready = match &mut self.sender {
@@ -456,21 +462,20 @@ impl Link {
     /// Puts a request in the form that this connection wants.
     fn request(
         &self,
-        method: &Method,
+        asked: &Request,
         uri: &Uri,
         headers: HeaderMap,
-        body: Bytes,
     ) -> Result<http::Request<Full<Bytes>>, Error> {
         let broken = |error: http::Error| Error::Transport(error.to_string());
-        let mut request = http::Request::new(Full::new(body));
-        *request.method_mut() = method.clone();
+        let mut request = http::Request::new(Full::new(asked.body.clone()));
+        *request.method_mut() = asked.method.clone();
         *request.headers_mut() = headers;
         let whole = self.forwarder.is_some() || matches!(self.sender, Sender::Http2(_));
         *request.uri_mut() = if whole {
             without_user(uri).map_err(broken)?
         } else {
-            let path = uri.path_and_query().map_or("/", |it| it.as_str());
-            Uri::builder().path_and_query(path).build().map_err(broken)?
+            let root = || PathAndQuery::from_static("/");
+            Uri::from(uri.path_and_query().cloned().unwrap_or_else(root))
         };
         if let Sender::Http1(_) = self.sender {
             let host = host_and_port(uri);

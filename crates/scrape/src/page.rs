@@ -46,17 +46,23 @@ pub(crate) struct Into<'a> {
 
 /// Gets the pages of one target.
 pub(crate) enum Fetcher {
-    Http(Box<Connection>),
+    Http(Box<(Connection, Request)>),
     Page(crate::job::Page),
 }
 
 impl Fetcher {
-    pub(crate) fn new(job: &Job, client: &httpclient::Client, target: &Target) -> Self {
+    pub(crate) fn new(
+        job: &Job,
+        client: &httpclient::Client,
+        target: &Target,
+        user_agent: &str,
+    ) -> Self {
+        let connection = || match target.labels.value("__unix_socket__") {
+            "" => client.connection(),
+            path => client.over_unix_socket(Path::new(path)).connection(),
+        };
         match &job.source {
-            Source::Http => Self::Http(Box::new(match target.labels.value("__unix_socket__") {
-                "" => client.connection(),
-                path => client.over_unix_socket(Path::new(path)).connection(),
-            })),
+            Source::Http => Self::Http(Box::new((connection(), request(job, target, user_agent)))),
             Source::Page(page) => Self::Page(page.clone()),
         }
     }
@@ -66,12 +72,10 @@ impl Fetcher {
     pub(crate) async fn fetch(
         &mut self,
         job: &Job,
-        target: &Target,
-        user_agent: &str,
         into: Into<'_>,
     ) -> Result<Option<Format>, FetchError> {
         let Into { body, held, buffers } = into;
-        let connection = match self {
+        let (connection, request) = match self {
             Self::Page(page) => {
                 // Collectors read files.
                 let format = off_the_runtime(true, || page.render(body));
@@ -82,10 +86,9 @@ impl Fetcher {
                     Ok(Some(Format::Text(format)))
                 };
             }
-            Self::Http(connection) => connection,
+            Self::Http(it) => &mut **it,
         };
-        let request = request(job, target, user_agent);
-        let mut response = connection.send(&request).await.map_err(failed)?;
+        let mut response = connection.send(request).await.map_err(failed)?;
         if response.status != http::StatusCode::OK {
             let status = response.status;
             let reason = status.canonical_reason().unwrap_or_default();

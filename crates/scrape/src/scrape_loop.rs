@@ -83,7 +83,8 @@ impl Loop {
         let wait = self.target.first_tick_ms(now, self.job.seed);
         let mut tick_ms = now + wait;
         let mut ticks = interval(wait, self.target.interval_ms);
-        let mut fetcher = Fetcher::new(&self.job.job, &self.job.client, &self.target);
+        let mut fetcher =
+            Fetcher::new(&self.job.job, &self.job.client, &self.target, &self.context.user_agent);
         let length = model::duration::format(self.target.interval_ms);
         let length = self.context.metrics.interval_length.get(&[&length]);
         let mut last = None;
@@ -147,9 +148,9 @@ impl Loop {
         let fetched = match self.over_target_limit() {
             Some(error) => Err(FetchError::Format(error)),
             None => {
-                let (job, context) = (&self.job.job, &self.context);
-                let into = Into { body: &mut body, held: &mut held, buffers: &context.buffers };
-                fetcher.fetch(job, &self.target, &context.user_agent, into).await
+                let buffers = &self.context.buffers;
+                let into = Into { body: &mut body, held: &mut held, buffers };
+                fetcher.fetch(&self.job.job, into).await
             }
         };
         self.note_failure(&fetched);
