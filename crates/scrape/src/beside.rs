@@ -19,10 +19,10 @@ impl Ingest<'_> {
     /// Appends the exemplars of a sample, in order of time. None fails a scrape, and that they are out of
     /// order is counted only if all are: else some were just seen before. `t`: the sample's time.
     pub(crate) fn exemplars(&mut self, sample: Sample<'_>, series: SeriesRef, t: i64) {
-        let mut all = sample.exemplars(t);
-        if all.is_empty() {
+        if !sample.has_exemplars() {
             return;
         }
+        let mut all = sample.exemplars(t);
         all.sort_by(|a, b| a.t.cmp(&b.t).then(a.value.total_cmp(&b.value)));
         let late = all.iter().filter(|it| {
             self.appender.append_exemplar(series, it) == Err(ExemplarError::OutOfOrder)

@@ -68,6 +68,13 @@ impl<'a> Sample<'a> {
         }
     }
 
+    pub(crate) fn has_exemplars(self) -> bool {
+        match self {
+            Self::Text(series, _) => series.exemplar.is_some(),
+            Self::Any(it) => !it.exemplars.is_empty(),
+        }
+    }
+
     /// Its exemplars; one without a time has that of the sample, `t`.
     pub(crate) fn exemplars(self, t: i64) -> Vec<Exemplar> {
         let timed = |it: Exemplar| Exemplar { t: Some(it.t.unwrap_or(t)), ..it };
