@@ -358,5 +358,13 @@ fn next_index(before: u64, now: u64) -> u64 {
     if now < before { 0 } else { now }
 }
 
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(body: &[u8]) {
+    let _ = crate::json::parse::<Catalog>(body);
+    if let Ok(entries) = crate::json::parse::<Vec<Entry>>(body) {
+        group("service", "dc", ",", &entries);
+    }
+}
+
 #[cfg(test)]
 mod tests;

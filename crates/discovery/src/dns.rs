@@ -173,3 +173,18 @@ fn target(record: &Record, name: &str, port: i64) -> Option<Labels> {
 fn address(name: &str, port: impl Display) -> String {
     host_and_port(name.trim_end_matches('.'), port)
 }
+
+/// Reads what follows the header and the question of an answer: first how many records there are said to be.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(body: &[u8]) {
+    let question = message::Question::new(1, "a.example", Kind::Srv).expect("a good name");
+    let mut message = question.encode(false);
+    // It is an answer.
+    message[2] |= 0x80;
+    if let Some((n_records, records)) = body.split_first_chunk::<2>() {
+        message[6..8].copy_from_slice(n_records);
+        message.extend_from_slice(records);
+    }
+    let _ = question.decode(&message);
+    let _ = question.decode(body);
+}

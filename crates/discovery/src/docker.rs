@@ -146,3 +146,13 @@ fn port_labels(it: &Port) -> Pairs {
     }
     labels
 }
+
+/// Reads containers, and networks of the same text.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(body: &[u8]) {
+    let rules = Rules { port: 80, host: "localhost".to_owned(), first_network_only: false };
+    let networks = engine::parse(body).unwrap_or_default();
+    if let Ok(containers) = engine::parse::<Container>(body) {
+        let _ = rules.targets(&containers, networks);
+    }
+}

@@ -253,3 +253,12 @@ fn node_labels(it: &Node) -> Pairs {
     labels.extend(prefixed("node_label_", it.spec.labels.iter().flatten()));
     labels
 }
+
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(body: &[u8]) {
+    use crate::docker::engine::parse;
+    let _ = (parse::<Task>(body), parse::<Node>(body));
+    let services: Vec<Service> = parse(body).unwrap_or_default();
+    services.iter().for_each(|it| drop((service_labels(it), task_service_labels(it))));
+    drop(of_networks(parse(body).unwrap_or_default()));
+}

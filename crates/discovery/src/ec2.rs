@@ -188,3 +188,10 @@ fn filters(section: &config::Section) -> Vec<(String, String)> {
     }
     numbered
 }
+
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(body: &[u8]) {
+    if let Ok(page) = xml::parse(&String::from_utf8_lossy(body)) {
+        instance::targets(&page, &instance::Place { region: "r", zones: None, port: 80 });
+    }
+}

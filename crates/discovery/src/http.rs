@@ -110,5 +110,10 @@ fn is_json(content_type: &str) -> bool {
     matches!(parameter.trim_ascii_start(), "charset=utf-8" | "charset=\"utf-8\"")
 }
 
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(body: &[u8]) {
+    let _ = list::parse(&String::from_utf8_lossy(body));
+}
+
 #[cfg(test)]
 mod tests;

@@ -270,3 +270,33 @@ impl Discoverer for KubernetesDiscoverer {
         Box::pin(self.discover(updates, stop))
     }
 }
+
+/// Reads lines of watches, or lists, and makes the groups of each role; the first byte of a line says of what it is.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(body: &[u8]) {
+    use Resource::{
+        EndpointSlice, Endpoints, Ingress, Job, Namespace, Node, Pod, ReplicaSet, Service,
+    };
+    let resources =
+        [Node, Namespace, Service, Pod, Endpoints, EndpointSlice, Ingress, ReplicaSet, Job];
+    let attach = Attach { node: true, namespace: true, deployment: true, job: true, cronjob: true };
+    for role in [Node, Service, Pod, Endpoints, EndpointSlice, Ingress] {
+        let mut cluster = Cluster::new(role, attach);
+        for line in body.split(|it| *it == b'\n') {
+            let Some((kind, line)) = line.split_first() else { continue };
+            let resource = resources[usize::from(*kind) % resources.len()];
+            let _ = serde_json::from_slice::<resource::Line>(line);
+            let listed = resource.parse_list(line).map_or_else(|_| Vec::new(), |it| it.objects);
+            for object in listed.into_iter().chain(resource.parse_object(line)) {
+                let event = Event { resource, namespace: None, change: Change::Set(object) };
+                cluster.take(event, |_| {});
+            }
+        }
+        cluster.changed_groups(usize::MAX);
+    }
+}
+
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz_kubeconfig(body: &[u8]) {
+    let _ = kubeconfig::parse(body, std::path::Path::new(""));
+}

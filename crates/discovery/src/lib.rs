@@ -54,6 +54,8 @@
 //!
 //! Turn groups into targets (relabelling, addresses): `scrape` does. Read the configuration: the app does.
 
+#![expect(unexpected_cfgs, reason = "`fuzzing` is given to rustc where fuzz targets are built")]
+
 mod address;
 mod backoff;
 mod consul;
@@ -63,6 +65,8 @@ mod docker;
 mod dockerswarm;
 mod ec2;
 mod file;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 mod http;
 mod json;
 mod kubernetes;

@@ -115,10 +115,14 @@ impl Engine {
             let message = message.map_or_else(|_| String::new(), |it: Message| it.message);
             return Err(Failure(format!("Error response from daemon: {status}: {message}")));
         }
-        let parsed = spawn_blocking(move || serde_json::from_slice::<List<T>>(&body)).await;
-        let items = parsed.map_err(|it| Failure(it.to_string()))?;
-        items.map(|it| it.0).map_err(|it| Failure(it.to_string()))
+        let parsed = spawn_blocking(move || parse(&body)).await;
+        parsed.map_err(|it| Failure(it.to_string()))?.map_err(|it| Failure(it.to_string()))
     }
+}
+
+/// Reads a list.
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<Vec<T>> {
+    serde_json::from_slice::<List<T>>(text).map(|it| it.0)
 }
 
 /// The client for the engine's address, and what its URLs begin with.

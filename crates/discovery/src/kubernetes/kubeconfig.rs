@@ -18,10 +18,15 @@ pub(crate) fn read(path: &Path) -> Result<Access, Failure> {
         Failure(format!("error loading config file \"{}\": {why}", path.display()))
     };
     let text = fs::read(path).map_err(|it| failure(&it))?;
-    let options = yaml::Options { strict: false, ..yaml::Options::default() };
-    let file: Value = yaml::from_slice(&text, options).map_err(|it| failure(&it))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    access(&file, folder).map_err(|it| failure(&it))
+    parse(&text, folder).map_err(|it| failure(&it))
+}
+
+/// Reads a file's text; relative paths in it begin at `folder`.
+pub(crate) fn parse(text: &[u8], folder: &Path) -> Result<Access, String> {
+    let options = yaml::Options { strict: false, ..yaml::Options::default() };
+    let file: Value = yaml::from_slice(text, options).map_err(|it| it.to_string())?;
+    access(&file, folder)
 }
 
 /// A mapping of the file.
