@@ -25,7 +25,7 @@ use crate::Error;
 use crate::auth;
 use crate::aws::Signer;
 use crate::connect::{Connector, Io, Route};
-use crate::error::{DEADLINE, error_text};
+use crate::error::{DEADLINE, body_text, error_text};
 use crate::oauth2::TokenSource;
 use crate::options::Options;
 use crate::proxy::Server;
@@ -377,7 +377,7 @@ impl Response<'_> {
             let frame = timeout_at(deadline, drive(driver, self.body.frame())).await;
             let frame = frame.map_err(|_| Error::Timeout(DEADLINE.into()))?;
             let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|error| Error::Transport(body_error(&error)))?;
+            let frame = frame.map_err(|error| Error::Transport(body_text(&error)))?;
             // What is no data are trailers.
             if let Ok(data) = frame.into_data()
                 && !data.is_empty()
@@ -390,13 +390,6 @@ impl Response<'_> {
 
 /// Memory that a peer's promise of a long body may claim before the body comes.
 const READ_AHEAD_BYTES_MAX: usize = 1 << 20;
-
-fn body_error(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() || error.is_body_write_aborted() {
-        return "unexpected EOF".into();
-    }
-    error_text(error)
-}
 
 /// The future that moves bytes between socket and exchange; `None` once it has ended.
 type Driver = Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>;

@@ -1,5 +1,6 @@
 //! What can go wrong.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -40,7 +41,7 @@ impl Error {
             "PUT" => "Put".to_owned(),
             other => other.to_owned(),
         };
-        let prefix = |text: String| format!("{name} \"{}\": {text}", without_password(url));
+        let prefix = |text: String| format!("{name} \"{}\": {text}", without_password(url, "***"));
         match self {
             Self::Options(text) => Self::Options(prefix(text)),
             Self::Transport(text) => Self::Transport(prefix(text)),
@@ -89,6 +90,16 @@ pub(crate) fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
     error.source().map_or_else(|| error.to_string(), error_text)
 }
 
+/// Words why a body could not be read.
+pub(crate) fn body_text(error: &hyper::Error) -> String {
+    let cause = std::error::Error::source(error).and_then(|it| it.downcast_ref::<io::Error>());
+    let has_ended = cause.is_some_and(|it| it.kind() == io::ErrorKind::UnexpectedEof);
+    if has_ended || error.is_incomplete_message() || error.is_body_write_aborted() {
+        return "unexpected EOF".into();
+    }
+    error_text(error)
+}
+
 fn tls_text(error: &rustls::Error) -> String {
     use rustls::CertificateError as Certificate;
     let reason = match error {
@@ -117,15 +128,15 @@ fn tls_text(error: &rustls::Error) -> String {
     format!("tls: failed to verify certificate: x509: {reason}")
 }
 
-/// Hides the password of a URL as Go does: `http://user:***@host/`.
-fn without_password(url: &str) -> String {
+/// Puts `mask` in the place of a URL's password. Go writes `***` in errors, and `xxxxx` elsewhere.
+pub fn without_password<'a>(url: &'a str, mask: &str) -> Cow<'a, str> {
     let hidden = url.split_once("://").and_then(|(scheme, rest)| {
         let authority = rest.split(['/', '?', '#']).next()?;
         let (user, _) = authority.rsplit_once('@')?;
         let (name, _) = user.split_once(':')?;
-        Some(format!("{scheme}://{name}:***{}", &rest[user.len()..]))
+        Some(format!("{scheme}://{name}:{mask}{}", &rest[user.len()..]))
     });
-    hidden.unwrap_or_else(|| url.to_owned())
+    hidden.map_or(Cow::Borrowed(url), Cow::Owned)
 }
 
 #[cfg(test)]
@@ -138,6 +149,6 @@ mod tests {
             .during(&http::Method::GET, "http://u:p@h/x?a:b@c");
         assert_eq!(refused.to_string(), "Get \"http://u:***@h/x?a:b@c\": connection refused");
         assert_eq!(io_text(&io::Error::from_raw_os_error(111)), "connection refused");
-        assert_eq!(without_password("http://h:80/@"), "http://h:80/@");
+        assert_eq!(without_password("http://h:80/@", "***"), "http://h:80/@");
     }
 }

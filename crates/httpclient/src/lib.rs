@@ -31,7 +31,7 @@ mod tls;
 
 pub use aws::{AwsEnvironment, AwsKeys, SigV4};
 pub use connection::{Client, Connection, Request, Response, Room};
-pub use error::Error;
+pub use error::{Error, without_password};
 pub use options::{
     Authorization, BasicAuth, Claims, Grant, HeaderValues, OAuth2, Options, Proxy,
     SignatureAlgorithm, Source, TlsOptions, TlsVersion,

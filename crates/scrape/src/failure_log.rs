@@ -22,10 +22,20 @@ impl FailureLog {
         if let Some(found) = open.iter().filter_map(Weak::upgrade).find(|it| it.path == path) {
             return Ok(found);
         }
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = open_file(path)?;
         let log = Arc::new(Self { path: path.to_owned(), file: Mutex::new(file) });
         open.push(Arc::downgrade(&log));
         Ok(log)
+    }
+
+    /// Opens the file anew: it may have been moved away. If that fails the one before goes on.
+    pub(crate) fn reopen(&self) {
+        match open_file(&self.path) {
+            Ok(file) => *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file,
+            Err(error) => {
+                tracing::error!(file = %self.path.display(), err = %error, "Reopening scrape failure log failed");
+            }
+        }
     }
 
     /// Writes a line. What cannot be written is lost: a scrape does not fail for it.
@@ -39,6 +49,10 @@ impl FailureLog {
         );
         let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
     }
+}
+
+fn open_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
 }
 
 /// Quotes for JSON: as Go does, but for the escapes that JSON does not know.

@@ -97,10 +97,11 @@ impl Manager {
     }
 
     /// Takes a whole configuration: starts new jobs, stops those that are missing, restarts those whose
-    /// settings differ, and leaves the others alone with their connections, caches and schedules. Returns
-    /// the jobs that cannot run.
+    /// settings differ, and leaves the others alone with their connections, caches and schedules. Logs of failures are
+    /// opened anew. Returns the jobs that cannot run.
     pub fn apply(&self, jobs: Vec<Job>, seed: u64) -> Vec<JobError> {
         let mut state = self.lock();
+        state.logs.iter().filter_map(Weak::upgrade).for_each(|it| it.reopen());
         let mut errors = Vec::new();
         let keep: HashMap<&str, ()> = jobs.iter().map(|it| (it.name.as_str(), ())).collect();
         let gone: Vec<String> =

@@ -182,7 +182,7 @@ impl Active {
             discovered: self.discovered.clone(),
             labels: self.target.public.clone(),
             pool: pool.to_owned(),
-            url: self.target.url.clone(),
+            url: self.target.shown_url().into_owned(),
             interval_ms: self.target.interval_ms,
             timeout_ms: self.target.timeout_ms,
             last: self.status.last().clone(),

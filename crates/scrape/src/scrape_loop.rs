@@ -167,7 +167,7 @@ impl Loop {
 
     fn note_failure(&self, fetched: &Result<Option<Format>, FetchError>) {
         let Err(error) = fetched else { return };
-        tracing::debug!(job = self.job.job.name, target = self.target.url, err = %error, "Scrape failed");
+        tracing::debug!(job = self.job.job.name, target = %self.target.shown_url(), err = %error, "Scrape failed");
         if *error == FetchError::TooLarge {
             self.context.metrics.over_body_limit.inc();
         }
@@ -177,7 +177,7 @@ impl Loop {
             log.write(
                 self.context.clock.now_ms(),
                 &self.job.job.name,
-                &self.target.url,
+                &self.target.shown_url(),
                 &error.to_string(),
             );
         }
@@ -267,7 +267,7 @@ impl Loop {
                 metric.add(n as u64);
                 tracing::warn!(
                     job = self.job.job.name,
-                    target = self.target.url,
+                    target = %self.target.shown_url(),
                     num_dropped = n,
                     "{what}"
                 );
@@ -277,7 +277,7 @@ impl Loop {
             let n = counts.limited;
             tracing::warn!(
                 job = self.job.job.name,
-                target = self.target.url,
+                target = %self.target.shown_url(),
                 num_dropped = n,
                 "Series refused by a limit"
             );
@@ -293,7 +293,7 @@ impl Loop {
     /// Commits; returns why nothing was kept, if so. The targets page shows it: `up` cannot.
     fn commit(&self, appender: Box<dyn Appender>) -> Option<String> {
         let error = appender.commit().err()?;
-        tracing::error!(job = self.job.job.name, target = self.target.url, err = %error, "Scrape commit failed");
+        tracing::error!(job = self.job.job.name, target = %self.target.shown_url(), err = %error, "Scrape commit failed");
         Some(format!("commit failed: {error}"))
     }
 

@@ -1,5 +1,6 @@
 //! Targets: what relabelling makes of what discovery finds.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use model::{Labels, LabelsBuilder, TargetGroup, duration, quote};
@@ -37,6 +38,11 @@ impl Target {
         hash.update(format!("{:016}", self.labels.hash64()).as_bytes());
         hash.update(self.url.as_bytes());
         hash.0
+    }
+
+    /// The URL as people may see it: without a password.
+    pub(crate) fn shown_url(&self) -> Cow<'_, str> {
+        httpclient::without_password(&self.url, "xxxxx")
     }
 
     /// Milliseconds from `now_ms` to the next tick: ticks lie at multiples of the interval, shifted by

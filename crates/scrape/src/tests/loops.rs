@@ -191,3 +191,27 @@ async fn says_when_there_are_too_many_targets() {
     pass(1).await;
     assert_eq!(rig.manager.pools()[0].active[0].last.health, Health::Up);
 }
+
+#[tokio::test(start_paused = true)]
+async fn shows_no_passwords() {
+    let rig = rig(&Arc::default());
+    rig.manager.apply(vec![rig.job.clone()], 1);
+    rig.manager.update("j", &group(&["user:secret@h:1"]));
+    assert_eq!(rig.manager.pools()[0].active[0].url, "http://user:xxxxx@h:1/metrics");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_opens_logs_anew() {
+    let (rig, folder) = (rig(&Arc::default()), tempfile::tempdir().expect("a folder"));
+    let log = folder.path().join("failures");
+    let job = Job { failure_log: Some(log.clone()), ..rig.job.clone() };
+    rig.manager.apply(vec![job.clone()], 1);
+    rig.manager.update("j", &group(&["h:1"]));
+    pass(2).await;
+    std::fs::rename(&log, folder.path().join("before")).expect("moved away");
+    // The job is the same; its loops go on.
+    rig.manager.apply(vec![job], 1);
+    assert!(log.exists());
+    pass(2).await;
+    assert_eq!(values(&rig.fake.of("scrape_series_added")), "2 0 0 0");
+}
