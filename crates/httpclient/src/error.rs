@@ -111,7 +111,10 @@ fn tls_text(error: &rustls::Error) -> String {
         other => return format!("tls: {other}"),
     };
     let reason = match reason {
-        Certificate::UnknownIssuer => "certificate signed by unknown authority".to_owned(),
+        // The second: by another authority of the same name.
+        Certificate::UnknownIssuer | Certificate::BadSignature => {
+            "certificate signed by unknown authority".to_owned()
+        }
         Certificate::Expired
         | Certificate::ExpiredContext { .. }
         | Certificate::NotValidYet

@@ -1,5 +1,6 @@
 //! The TLS side: options into a `rustls` configuration, and again when a file changes.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
@@ -31,8 +32,8 @@ struct Current {
     config: Arc<ClientConfig>,
 }
 
-/// Size and time of the CA, certificate and key files.
-type Stamps = [Option<(u64, SystemTime)>; 3];
+/// What tells a CA, certificate or key file from the one before: inode, size and time.
+type Stamps = [Option<(u64, u64, SystemTime)>; 3];
 
 impl Tls {
     /// Reads the files.
@@ -69,7 +70,7 @@ fn stamps(options: &TlsOptions) -> Stamps {
     [&options.ca, &options.cert, &options.key].map(|source| match source {
         Some(Source::File(path)) => {
             let meta = std::fs::metadata(path).ok()?;
-            Some((meta.len(), meta.modified().ok()?))
+            Some((meta.ino(), meta.len(), meta.modified().ok()?))
         }
         _ => None,
     })
