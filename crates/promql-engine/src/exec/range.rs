@@ -8,6 +8,7 @@ use storage::{Samples, SeriesSet};
 
 use crate::annotation::Place;
 use crate::context::{Context, WORK_BETWEEN_CHECKS, Worker};
+use crate::exec::drive::hear;
 use crate::exec::scalar::Scalars;
 use crate::exec::select::pinned_name;
 use crate::exec::series::TYPE;
@@ -69,6 +70,17 @@ impl RangeSource {
         match self {
             Self::Select(_) => true,
             Self::Subquery(it) => it.op.is_quiet(),
+        }
+    }
+
+    /// Why a function over the range vector fails if `error` is what it says: a subquery is evaluated before the
+    /// function, so what fails there comes first.
+    fn failure(&self, error: QueryError, context: &Context) -> QueryError {
+        match (self, &error) {
+            (Self::Subquery(it), QueryError::Exec(_)) => {
+                hear(context, it.op.as_ref(), |_| true).err().unwrap_or(error)
+            }
+            _ => error,
         }
     }
 
@@ -353,7 +365,8 @@ impl Operator for OverOp {
                 return Ok(());
             }
             worker.charge_like(&samples.histogram, self.steps())?;
-            let found = self.fill(samples, worker, out)?;
+            let found = self.fill(samples, worker, out);
+            let found = found.map_err(|error| self.source.failure(error, worker.context))?;
             self.note(at, found, out, worker.context);
             Ok(())
         })

@@ -77,7 +77,10 @@ impl Rate<'_> {
         let factor = stretch.factor(rise.count, first.count);
         rise.scale(|v| v * factor);
         let mut rise = rise.finish();
-        compact(&mut rise);
+        // A histogram alone stays as it is.
+        if 1 < histograms.len() {
+            compact(&mut rise);
+        }
         Some(rise)
     }
 

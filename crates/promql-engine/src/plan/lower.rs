@@ -33,7 +33,8 @@ pub(crate) fn lower(expr: &Expr, times: Times) -> Result<Plan, QueryError> {
     let mut lowering = Lowering { times, invariants: Invariants::of(expr), order: 0 };
     let grid = Grid::range(times.start, times.end, times.step_ms);
     let instant = times.start == times.end;
-    let scope = Scope { grid, instant, param: false, histograms: Histograms::Maybe };
+    let end = times.end;
+    let scope = Scope { grid, end, instant, param: false, histograms: Histograms::Maybe };
     lowering.lower(expr, scope)
 }
 
@@ -48,6 +49,9 @@ struct Lowering<'e> {
 #[derive(Clone, Copy)]
 struct Scope {
     grid: Grid,
+    /// Until when the grid reaches. A subquery in the place of a grid without steps is evaluated all the same, but
+    /// no further than that.
+    end: i64,
     /// The evaluation around has one time by definition.
     instant: bool,
     /// Inside the parameter of an aggregation, where `@ start()` has no effect.
@@ -92,7 +96,8 @@ impl Lowering<'_> {
         if matches!(expr, Expr::Matrix(_) | Expr::Subquery(_)) {
             return self.lower_here(expr, scope);
         }
-        let once = Scope { grid: Grid::instant(scope.grid.start), instant: true, ..scope };
+        let grid = Grid::instant(scope.grid.start);
+        let once = Scope { grid, end: grid.start, instant: true, ..scope };
         let operand = self.lower_here(expr, once)?;
         if let Op::Number(_) = operand.op {
             return Ok(Plan { grid: scope.grid, ..operand });
@@ -289,9 +294,11 @@ impl Lowering<'_> {
         if start <= before {
             start = start.saturating_add(step_ms);
         }
-        let end = shift.apply(scope.grid.last());
+        let last = if scope.grid.len == 0 { scope.end } else { scope.grid.last() };
+        let end = shift.apply(last);
         let inner = Scope {
             grid: Grid::range(start, end, step_ms),
+            end,
             instant: start == end,
             param: scope.param,
             histograms: Histograms::Buckets,

@@ -1,6 +1,10 @@
 //! Functions of instant vectors.
 
-use crate::Bench;
+use model::{FloatHistogram, Labels, Span};
+use promql_engine::Options;
+use storage::Samples;
+
+use crate::{Bench, MINUTE};
 
 #[test]
 fn maps_numbers() {
@@ -143,4 +147,29 @@ fn joins_info_labels() {
 fn quantiles_of_counts_that_are_nan_lie_in_the_last_bucket() {
     let bench = Bench::new(0, "b_bucket{le=\"1\"} 24\nb_bucket{le=\"+Inf\"} 125");
     bench.check("histogram_quantile(0.9, b_bucket / NaN)", "{} 1");
+}
+
+#[test]
+fn a_histogram_alone_keeps_its_empty_buckets() {
+    let options = Options { start_timestamps: true, ..Options::default() };
+    let bench = Bench::with(options, 1, "");
+    let histogram = FloatHistogram {
+        schema: 2,
+        zero_threshold: 0.5,
+        zero_count: 1.0,
+        count: 1.0,
+        sum: 2.0,
+        positive_spans: vec![Span { offset: 3, length: 1 }],
+        positive_buckets: vec![0.0],
+        ..FloatHistogram::default()
+    };
+    let samples = Samples {
+        histogram_st: vec![MINUTE - 10_000],
+        histogram_t: vec![MINUTE],
+        histogram: vec![histogram],
+        ..Samples::default()
+    };
+    bench.memory.add(Labels::from_pairs([("__name__", "h")]), samples);
+    // With a positive bucket, though empty, nothing is taken to be below zero.
+    bench.check("histogram_quantile(0.5, rate(h[1m]))", "{} 0.25");
 }

@@ -106,6 +106,9 @@ impl SeriesSet for Found {
         }
         let histograms = range(&samples.histogram_t);
         if histograms.start < histograms.end {
+            if !samples.histogram_st.is_empty() {
+                out.histogram_st.extend_from_slice(&samples.histogram_st[histograms.clone()]);
+            }
             out.histogram_t.extend_from_slice(&samples.histogram_t[histograms.clone()]);
             out.histogram.extend_from_slice(&samples.histogram[histograms]);
         }

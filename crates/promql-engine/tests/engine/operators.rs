@@ -121,3 +121,24 @@ fn joins_sets() {
     bench.check("none or a", "{__name__=\"a\", x=\"1\"} 3\n{__name__=\"a\", x=\"2\"} 6");
     bench.check("vector(1) or a", "{} 1\n{__name__=\"a\", x=\"1\"} 3\n{__name__=\"a\", x=\"2\"} 6");
 }
+
+#[test]
+fn labels_clash_once_all_have_met() {
+    let bench = Bench::new(
+        1,
+        r#"
+        a{x="1"} 1 1
+        b{__type__="gauge", i="1", x="1"} 1 1
+        c{__type__="counter", i="1", x="1"} 1 1
+        d{x="1"} 1 1
+        "#,
+    );
+    bench.check(
+        r#"{x="1"} - fill_right (2) none"#,
+        "error: multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+    );
+    bench.check(
+        r#"{i="1"} - fill_right (2) none"#,
+        "error: vector cannot contain metrics with the same labelset",
+    );
+}

@@ -20,3 +20,23 @@ fn evaluates_on_an_absolute_grid() {
     bench.check_range("avg_over_time((m @ 300)[2m:1m])", (0, 2), "{} 5 5 5");
     bench.check_range("sum_over_time(sum_over_time(m[1m:30s])[1m:30s])", (4, 5), "{} 13 17");
 }
+
+#[test]
+fn evaluates_nothing_where_there_is_no_step() {
+    // The outer subquery has no step; an inner one that had would see floats beside a histogram.
+    let bench = Bench::new(10, "m 0+1x9 {{count:1 sum:1}}");
+    bench.check("delta(rate(m[2m])[20s:30s])[20s:1m] offset 30s", "");
+}
+
+#[test]
+fn fails_before_the_function_over_it() {
+    let bench = Bench::new(10, "a{x=\"1\"} 0+1x10\na{x=\"2\"} 0+1x10\nb{x=\"2\"} 0+1x10");
+    bench.check(
+        "double_exponential_smoothing(abs({__name__=~\"a|b\"})[3m:1m], 1, 0.5)",
+        "error: vector cannot contain metrics with the same labelset",
+    );
+    bench.check(
+        "double_exponential_smoothing(abs(a)[3m:1m], 1, 0.5)",
+        "error: invalid smoothing factor. Expected: 0 < sf < 1, got: 1.000000",
+    );
+}

@@ -2,7 +2,7 @@
 //!
 //! Floats are compared bit by bit, all NaN being one. Where native histograms were read, floats may be
 //! [`ULPS`] apart: in which order buckets are merged when a layout changes is free. Histograms are compared
-//! without empty buckets.
+//! without empty buckets. What depends on such differences, and on which of 0 and -0 is the smaller one, is free too.
 //! Elements of an instant vector may come in any order but for those of `sort…` and `topk`.
 
 use std::fmt::Write as _;
@@ -144,11 +144,19 @@ pub(crate) struct Rules {
     pub(crate) ordered: bool,
     /// Native histograms were read.
     pub(crate) histograms: bool,
+    /// It is counted how often histograms differ that were made of others: to the last bit.
+    pub(crate) counts: bool,
+    /// The sign of zero is free.
+    pub(crate) signs: bool,
 }
 
 /// What is different, if anything is.
 pub(crate) fn difference(engine: &Shape, naive: &Shape, rules: Rules) -> Option<String> {
-    let ulps = if rules.histograms { ULPS } else { 0 };
+    let ulps = match rules {
+        Rules { counts: true, .. } => u64::MAX,
+        Rules { histograms: true, .. } => ULPS,
+        _ => 0,
+    };
     let (mut engine, mut naive) = match (engine, naive) {
         (Shape::Series(engine), Shape::Series(naive)) => (engine.clone(), naive.clone()),
         (Shape::Failed(a), Shape::Failed(b)) if without_pair(a) == without_pair(b) => return None,
@@ -176,7 +184,9 @@ pub(crate) fn difference(engine: &Shape, naive: &Shape, rules: Rules) -> Option<
         if times(a) != times(b) {
             return Some(format!("{labels} has points at different times"));
         }
-        if let Some((a, _)) = a.iter().zip(b).find(|(a, b)| !same(&a.1, &b.1, ulps)) {
+        let differ =
+            |a: &Point, b: &Point| !(same(a, b, ulps) || rules.signs && a.is_zero() && b.is_zero());
+        if let Some((a, _)) = a.iter().zip(b).find(|(a, b)| differ(&a.1, &b.1)) {
             return Some(format!("{labels} differs at {}", a.0 as f64 / 1000.0));
         }
     }

@@ -32,6 +32,8 @@ use promql::Expr;
 use promql::ast::ValueType;
 use value::{Series, Stored, Value};
 
+use crate::random::Random;
+
 /// How to evaluate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -40,9 +42,21 @@ pub(crate) struct Settings {
     pub(crate) delayed_names: bool,
     pub(crate) type_and_unit: bool,
     pub(crate) start_timestamps: bool,
-    /// Where the order of elements decides and is free (ties in `topk`, the first of `limitk`), the last one is
-    /// taken for the first.
-    pub(crate) backwards: bool,
+    /// Where the order of elements decides and is free (ties in `topk`, the first of `limitk`, which of several
+    /// duplicates an error names): as they come, or in one of many other orders.
+    pub(crate) order: Order,
+}
+
+/// An order of elements, whatever they are: 0 is as they come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Order(pub(crate) u64);
+
+impl Order {
+    pub(crate) fn arrange(self, elements: &mut [value::Element]) {
+        if self.0 != 0 {
+            elements.sort_by_cached_key(|it| Random::new(self.0 ^ it.labels.hash64()).next());
+        }
+    }
 }
 
 /// When to evaluate.

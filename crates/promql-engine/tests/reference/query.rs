@@ -4,7 +4,7 @@ mod ill_typed;
 mod vector;
 
 use crate::data::make::World;
-use crate::naive::{Settings, When};
+use crate::naive::{Order, Settings, When};
 use crate::random::Random;
 
 pub(crate) use ill_typed::ill_typed;
@@ -26,7 +26,7 @@ impl Query {
             delayed_names: random.percent(50),
             type_and_unit: random.percent(20),
             start_timestamps: random.percent(50),
-            backwards: false,
+            order: Order(0),
         };
         let mut writer = Writer { random, world, depth: 0 };
         let text = writer.query();

@@ -11,7 +11,7 @@ use crate::compare::{Rules, Shape, difference, notes_differ};
 use crate::data::make::World;
 use crate::data::{Memory, print};
 use crate::naive::value::Stored;
-use crate::naive::{Settings, When, answer};
+use crate::naive::{Order, Settings, When, answer};
 use crate::query::{Query, ill_typed};
 use crate::random::Random;
 
@@ -73,14 +73,20 @@ fn differs(query: &Query, data: &[Stored]) -> Result<bool, String> {
             .unwrap_or_else(|_| Err("an evaluator panics, as said above".into()))
     };
     compared(query).or_else(|what| {
-        if !["topk", "bottomk", "limitk"].iter().any(|it| query.text.contains(it)) {
+        let chosen = ["topk", "bottomk", "limitk"].iter().any(|it| query.text.contains(it));
+        if !chosen && !what.contains("found duplicate series for the match group") {
             return Err(what);
         }
-        // Which of several equal elements are chosen is free.
-        let settings = Settings { backwards: true, ..query.settings };
-        compared(&Query { settings, ..query.clone() }).map_err(|_| what)
+        let another = |order: u64| {
+            let settings = Settings { order: Order(order), ..query.settings };
+            compared(&Query { settings, ..query.clone() }).ok()
+        };
+        (1..=ORDERS).find_map(another).ok_or(what)
     })
 }
+
+/// So many orders are tried where the order is free.
+const ORDERS: u64 = 64;
 
 fn compared(query: &Query, data: &[Stored]) -> Result<bool, String> {
     let memory = Memory::new(data);
@@ -116,7 +122,13 @@ fn rules(query: &Query, data: &[Stored]) -> Rules {
             histograms |= data.iter().filter(|it| is_read(it, selector)).any(has);
         });
     }
-    Rules { ordered: is_ordered(query), histograms }
+    let calls = |names: &[&str]| names.iter().any(|it| query.text.contains(it));
+    Rules {
+        ordered: is_ordered(query),
+        histograms,
+        counts: histograms && calls(&["resets(", "changes("]) && query.text.contains(':'),
+        signs: calls(&["quantile"]),
+    }
 }
 
 /// True if the order of the answer means something.

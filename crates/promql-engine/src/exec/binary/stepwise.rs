@@ -42,6 +42,8 @@ struct Output<'c> {
     by_labels: HashMap<Labels, usize>,
     series: Vec<Series>,
     columns: Vec<Column>,
+    /// Two elements of a step have the same labels.
+    clashes: bool,
 }
 
 /// The elements of one side at one step.
@@ -73,10 +75,15 @@ impl<'a> Stepwise<'a> {
             by_labels: HashMap::new(),
             series: Vec::new(),
             columns: Vec::new(),
+            clashes: false,
         };
         for step in 0..steps {
             context.check()?;
             self.step(step, &mut out)?;
+            // That labels clash shows once all elements are there.
+            if out.clashes {
+                return Err(same_labelset());
+            }
         }
         Ok(Materialized::new(steps, out.series, out.columns, out.charge))
     }
@@ -204,7 +211,8 @@ impl<'a> Stepwise<'a> {
         earlier.push(target);
         let Some(point) = joined.point else { return Ok(()) };
         if out.columns[target].point(step).is_some() {
-            return Err(same_labelset());
+            out.clashes = true;
+            return Ok(());
         }
         match point {
             Point::Float(v) => out.columns[target].set(step, v),

@@ -122,8 +122,8 @@ impl Naive<'_> {
         let param = param?;
         let k = if param < 1.0 { 0 } else { param as usize };
         let mut members = members.to_vec();
-        if self.settings.backwards && it.op != Op::LimitRatio {
-            members.reverse();
+        if it.op != Op::LimitRatio {
+            self.settings.order.arrange(&mut members);
         }
         match it.op {
             Op::Limitk => Some(members.iter().take(k).cloned().collect()),

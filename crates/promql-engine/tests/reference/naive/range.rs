@@ -108,8 +108,8 @@ impl Naive<'_> {
     fn subquery(&self, it: &Subquery, grid: Grid) -> Result<Range, String> {
         let step = if it.step_ms == 0 { self.settings.subquery_step_ms } else { it.step_ms };
         let times = grid.times();
-        let first = times.first().map_or(grid.start, |t| shifted(&it.shift, *t)) - it.range_ms;
-        let last = times.last().map_or(grid.end, |t| shifted(&it.shift, *t));
+        let first = shifted(&it.shift, grid.start) - it.range_ms;
+        let last = shifted(&it.shift, times.last().copied().unwrap_or(grid.end));
         // The first multiple of the step behind `first`.
         let mut start = step * (first / step);
         if start <= first {

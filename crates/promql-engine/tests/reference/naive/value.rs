@@ -22,6 +22,11 @@ impl Point {
         if let Self::Hist(it) = self { Some(it) } else { None }
     }
 
+    /// True for the float zero, whatever its sign.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.float() == Some(0.0)
+    }
+
     pub(crate) fn is_stale(&self) -> bool {
         match self {
             Self::Float(v) => model::is_stale_nan(*v),

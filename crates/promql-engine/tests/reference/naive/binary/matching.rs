@@ -46,7 +46,9 @@ impl Naive<'_> {
         if many.is_empty() && fill.lhs.is_none() || one.is_empty() && fill.rhs.is_none() {
             return Ok(Vec::new());
         }
-        check_unique(matching, one, if swapped { "left" } else { "right" })?;
+        let mut arranged = one.to_vec();
+        self.settings.order.arrange(&mut arranged);
+        check_unique(matching, &arranged, if swapped { "left" } else { "right" })?;
         let mut out = Vec::new();
         // Signatures that were answered, with the labels of the answers.
         let mut answered: Vec<(Labels, Labels)> = Vec::new();
@@ -67,7 +69,8 @@ impl Naive<'_> {
             if answered.iter().any(|it| it.0 == key) {
                 continue;
             }
-            let partner = filler(&key, v, element.rank);
+            // After all of the side with several.
+            let partner = filler(&key, v, element.rank + (1 << 32));
             self.pair(it, matching, (&partner, element), swapped, &mut answered, notes, &mut out)?;
         }
         Ok(out)
