@@ -1,7 +1,7 @@
 //! Opens a plan: from what is to be computed to operators that compute it.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
+use std::cell::{OnceCell, RefCell};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use model::Matcher;
@@ -17,7 +17,8 @@ use crate::exec::drive::{Materialized, hear, materialize};
 use crate::exec::merge::{Overlap, unique};
 use crate::exec::range::{OverOp, RangeSource, SelectSource, SmoothedSelect, SubquerySource};
 use crate::exec::scalar::{ScalarSeries, Scalars, times};
-use crate::exec::select::{Answer, InstantSelect};
+use crate::exec::select::{Answer, InstantSelect, pinned_name};
+use crate::exec::series::{TYPE, UNIT};
 use crate::exec::{Operator, Series, aggregate, check_at, group, info, topk};
 use crate::function::label::{Rewrite, is_label_name};
 use crate::function::window::Slide;
@@ -30,6 +31,8 @@ pub(crate) struct Opener<'q> {
     pub(crate) context: &'q Context,
     querier: &'q dyn Querier,
     selections: RefCell<Vec<Selection>>,
+    /// Some series has its type or unit as a label.
+    has_metadata: OnceCell<bool>,
     /// Aggregations that occur more than once.
     shared: RefCell<Vec<Shared<'q>>>,
 }
@@ -48,7 +51,13 @@ type Shared<'q> = (&'q Plan, Option<Arc<Materialized>>);
 impl<'q> Opener<'q> {
     pub(crate) fn new(context: &'q Context, querier: &'q dyn Querier, root: &'q Plan) -> Self {
         let shared = plan::repeated_aggregations(root).into_iter().map(|it| (it, None)).collect();
-        Self { context, querier, selections: RefCell::default(), shared: RefCell::new(shared) }
+        Self {
+            context,
+            querier,
+            selections: RefCell::default(),
+            has_metadata: OnceCell::new(),
+            shared: RefCell::new(shared),
+        }
     }
 
     /// Opens a vector or a scalar; a scalar is one series without labels.
@@ -75,6 +84,9 @@ impl<'q> Opener<'q> {
             Op::Binary(binary) => self.binary(binary, plan),
             Op::Aggregate(it) => self.aggregate(it, plan),
             Op::Over(over) if over.function.keeps_name() => Ok(Box::new(self.over(over, grid)?)),
+            Op::Over(over) if self.stays_distinct(&over.range) => {
+                Ok(Box::new(self.over(over, grid)?))
+            }
             Op::Over(over) => self.unique(Box::new(self.over(over, grid)?), Overlap::Nothing),
             Op::Refused(error) => Err(error.clone()),
             Op::Info(it) => self.info(it, plan),
@@ -198,6 +210,18 @@ impl<'q> Opener<'q> {
         overlap: Overlap,
     ) -> Result<Box<dyn Operator>, QueryError> {
         if self.context.delayed_names { Ok(op) } else { unique(self.context, op, overlap) }
+    }
+
+    /// True if selected series are distinct without their name, type and unit: they have one name, and nothing
+    /// that is stored has the others.
+    fn stays_distinct(&self, range: &RangeArg) -> bool {
+        let is_stored = |name: &&str| self.querier.n_listed(Some(name)) != 0;
+        match &range.source {
+            Source::Select(select) if pinned_name(&select.matchers).is_some() => {
+                !*self.has_metadata.get_or_init(|| [TYPE, UNIT].iter().any(is_stored))
+            }
+            _ => false,
+        }
     }
 
     fn once(&self, operand: &Plan, grid: Grid) -> Result<Box<dyn Operator>, QueryError> {
@@ -332,7 +356,8 @@ impl<'q> Opener<'q> {
             args_place: over.args_place,
             delayed_names: self.context.delayed_names,
             starts: self.context.start_timestamps,
-            checked: Mutex::new(HashSet::new()),
+            checked: Mutex::default(),
+            is_checked: AtomicBool::new(false),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Range vectors and the functions over them.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use model::{CounterResetHint, FloatHistogram, is_stale_nan};
@@ -91,6 +92,11 @@ impl RangeSource {
             }
             Self::Subquery(it) => it.op.each_series(each),
         }
+    }
+
+    /// True if all series have the same metric name.
+    fn has_one_name(&self) -> bool {
+        matches!(self, Self::Select(SelectSource { name: Some(_), .. }))
     }
 
     /// The metric name of series `at`, or `""`.
@@ -208,6 +214,8 @@ pub(crate) struct OverOp {
     pub(crate) starts: bool,
     /// Metric names whose kind of metric was looked at already.
     pub(crate) checked: Mutex<HashSet<String>>,
+    /// The one metric name that all series have was.
+    pub(crate) is_checked: AtomicBool,
 }
 
 impl OverOp {
@@ -295,6 +303,12 @@ impl OverOp {
 
     /// Notes a rate of what does not look like a counter.
     fn check_counter(&self, at: usize, context: &Context) {
+        if self.source.has_one_name() && !context.type_and_unit_labels {
+            if self.is_checked.load(Ordering::Relaxed) {
+                return;
+            }
+            self.is_checked.store(true, Ordering::Relaxed);
+        }
         let name = self.source.metric_name(at);
         if name.is_empty() || !self.is_unchecked(&name, context) {
             return;
