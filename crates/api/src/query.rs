@@ -48,8 +48,38 @@ pub(crate) struct Request {
     pub(crate) timeout: Duration,
     /// Most series of the answer; 0 is no limit.
     pub(crate) limit: usize,
-    pub(crate) stats: bool,
+    pub(crate) stats: StatsWanted,
     pub(crate) origin: Origin,
+}
+
+/// Which statistics were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StatsWanted {
+    No,
+    /// Without those of each step. Holds what was written, if that is not `true`.
+    Some(Option<String>),
+    All,
+}
+
+impl StatsWanted {
+    /// Reads the parameter `stats`.
+    pub(crate) fn read(text: &str) -> Self {
+        match text {
+            "" => Self::No,
+            "all" => Self::All,
+            "true" => Self::Some(None),
+            other => Self::Some(Some(other.to_owned())),
+        }
+    }
+
+    /// What is said about a value that is no longer meant to be used.
+    fn deprecation(&self) -> Option<String> {
+        let Self::Some(Some(text)) = self else { return None };
+        let text = model::quote(text);
+        Some(format!(
+            "value {text} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""
+        ))
+    }
 }
 
 /// Times of a query, for its statistics.
@@ -112,6 +142,7 @@ fn evaluate(
         timeout: Some(request.timeout.saturating_sub(queued)),
         cancel: query.cancel.clone(),
         usage: Some(query.usage.clone()),
+        per_step_stats: request.stats == StatsWanted::All,
     };
     let queryable = storage.queryable.as_ref();
     let result = match request.when {
@@ -131,7 +162,7 @@ fn record(api: &Api, request: &Request, result: &Result<QueryResult, QueryError>
     if matches!(result, Err(QueryError::Parse(_))) {
         return;
     }
-    let stats = result.as_ref().map(|it| it.stats).unwrap_or_default();
+    let stats = result.as_ref().map(|it| it.stats.clone()).unwrap_or_default();
     api.queries.metrics().record(&stats, times);
     let error = result.as_ref().err().map(ToString::to_string);
     let entry = Entry { request, stats: &stats, times, error };

@@ -1,6 +1,5 @@
 //! What all parts of one running query share: its account, its deadline, its notes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use storage::{Guard, ReadError, Samples, SeriesSet};
 
 use crate::account::{Account, Charge};
 use crate::annotation::Notes;
+use crate::counts::{Counting, Counts};
 use crate::{Cancel, Column, QueryError};
 
 /// One running query.
@@ -26,8 +26,9 @@ pub(crate) struct Context {
     /// On the clock's monotonic scale.
     pub(crate) deadline: Duration,
     pub(crate) cancel: Cancel,
-    pub(crate) samples_queryable: AtomicU64,
-    pub(crate) samples_read: AtomicU64,
+    pub(crate) counts: Mutex<Counts>,
+    /// What samples count for in the part of the query that is being opened.
+    pub(crate) counting: Mutex<Counting>,
 }
 
 impl Context {
@@ -68,6 +69,18 @@ impl Context {
         add(&mut self.notes.lock().expect("no holder panics"));
     }
 
+    /// Opens a part of the query in which samples count for `counting`.
+    pub(crate) fn with_counting<R>(&self, counting: Counting, open: impl FnOnce() -> R) -> R {
+        let around = {
+            let mut now = self.counting.lock().expect("no holder panics");
+            let within = counting.within(*now);
+            std::mem::replace(&mut *now, within)
+        };
+        let opened = open();
+        *self.counting.lock().expect("no holder panics") = around;
+        opened
+    }
+
     pub(crate) fn charge(&self) -> Charge {
         Charge::new(&self.account)
     }
@@ -83,8 +96,8 @@ pub(crate) struct Worker<'q> {
     buffers: Vec<Samples>,
     charge: Charge,
     work: usize,
-    samples_queryable: u64,
-    samples_read: u64,
+    counts: Counts,
+    counting: Counting,
 }
 
 impl<'q> Worker<'q> {
@@ -95,8 +108,8 @@ impl<'q> Worker<'q> {
             buffers: Vec::new(),
             charge: context.charge(),
             work: 0,
-            samples_queryable: 0,
-            samples_read: 0,
+            counts: Counts::new(context.counts.lock().expect("no holder panics").n_steps()),
+            counting: *context.counting.lock().expect("no holder panics"),
         }
     }
 
@@ -124,9 +137,7 @@ impl<'q> Worker<'q> {
 
     fn take_read(&mut self, read: Result<(), ReadError>, out: &Samples) -> Result<(), QueryError> {
         read.map_err(|error| self.context.storage_error(error))?;
-        self.charge_samples(out)?;
-        self.samples_read += out.len() as u64;
-        Ok(())
+        self.charge_samples(out)
     }
 
     /// Accounts for `n` steps or samples of work.
@@ -140,10 +151,29 @@ impl<'q> Worker<'q> {
         self.context.check()
     }
 
-    /// Counts samples that windows covered.
+    /// Counts samples that were looked at at one step, or at all together if [`Worker::counts_by_step`] is false;
+    /// see [`Counts::add`].
     #[inline]
-    pub(crate) fn count_queryable(&mut self, n: usize) {
-        self.samples_queryable += n as u64;
+    pub(crate) fn count(&mut self, step: usize, queryable: usize, read: usize) {
+        self.counts.add(self.counting, step, queryable, read);
+    }
+
+    /// True if it matters at which step a sample is looked at.
+    pub(crate) fn counts_by_step(&self) -> bool {
+        self.counts.by_step()
+    }
+
+    /// Evaluates a part of the query in which samples count for `counting`.
+    pub(crate) fn with_counting<R>(
+        &mut self,
+        counting: Counting,
+        with: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let around = self.counting;
+        self.counting = counting.within(around);
+        let result = with(self);
+        self.counting = around;
+        result
     }
 
     /// Lends a column of `steps` steps to `with`.
@@ -250,8 +280,10 @@ impl<'q> Worker<'q> {
 
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
-        self.context.samples_queryable.fetch_add(self.samples_queryable, Ordering::Relaxed);
-        self.context.samples_read.fetch_add(self.samples_read, Ordering::Relaxed);
+        // Whoever panicked holding it is about to say so.
+        if let Ok(mut counts) = self.context.counts.lock() {
+            counts.join(&self.counts);
+        }
     }
 }
 

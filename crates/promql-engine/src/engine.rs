@@ -1,6 +1,6 @@
 //! The entry points.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use promql::ast::{Expr, ValueType};
 use stdx::Clock;
 use storage::Queryable;
 
-use crate::account::Account;
+use crate::account::{Account, Charge};
 use crate::context::Context;
+use crate::counts::Counts;
 use crate::exec::Opener;
 use crate::exec::root::{self, Outcome};
 use crate::exec::sort_checked;
 use crate::plan::{Plan, Times, lower};
-use crate::{Hold, Lookup, Pool, QueryError, QueryResult, Stats, Usage, Value};
+use crate::{Hold, Lookup, Pool, QueryError, QueryResult, Stats, StepSamples, Usage, Value};
 
 /// How an engine evaluates.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Options {
     pub type_and_unit_labels: bool,
     /// Start times of samples count: a counter that began within a window began at zero.
     pub start_timestamps: bool,
+    /// Queries may ask for what each of their steps looked at.
+    pub per_step_stats: bool,
 }
 
 impl Default for Options {
@@ -54,6 +57,7 @@ impl Default for Options {
             delayed_name_removal: false,
             type_and_unit_labels: false,
             start_timestamps: false,
+            per_step_stats: false,
         }
     }
 }
@@ -85,6 +89,8 @@ pub struct QueryOptions {
     pub cancel: Cancel,
     /// Shows what the query holds; for one query at a time.
     pub usage: Option<Usage>,
+    /// Asks for [`Stats::steps`], if [`Options::per_step_stats`] allows it.
+    pub per_step_stats: bool,
 }
 
 /// Evaluates queries. Cheap to share; holds no state between queries but the count of their bytes.
@@ -263,8 +269,8 @@ impl Engine {
             clock: self.clock.clone(),
             deadline: self.clock.monotonic().saturating_add(timeout),
             cancel: options.cancel.clone(),
-            samples_queryable: AtomicU64::new(0),
-            samples_read: AtomicU64::new(0),
+            counts: Mutex::default(),
+            counting: Mutex::default(),
         }
     }
 
@@ -302,6 +308,7 @@ impl Engine {
         let started = self.clock.monotonic();
         context.check()?;
         let plan = lower(expr, times)?;
+        let _steps = self.count_steps(&context, plan.grid.len, options)?;
         let (mint, maxt) = plan.read_range().unwrap_or((0, 0));
         let querier =
             queryable.querier(mint, maxt).map_err(|error| context.storage_error(error))?;
@@ -316,9 +323,11 @@ impl Engine {
             matrix.series = sort_checked(&context, series, |a, b| a.labels.cmp(&b.labels))?;
         }
         let (bytes_peak, samples_peak) = context.account.peaks();
+        let counts = context.counts.into_inner().expect("no holder panics");
+        let (samples, steps) = counts.finish();
         let stats = Stats {
-            samples_queryable: context.samples_queryable.load(Ordering::Relaxed),
-            samples_read: context.samples_read.load(Ordering::Relaxed),
+            samples,
+            steps,
             samples_peak,
             bytes_peak,
             prepare_ns: nanos(prepared.saturating_sub(started)),
@@ -327,6 +336,24 @@ impl Engine {
         };
         let annotations = context.notes.into_inner().expect("no holder panics").finish(query);
         Ok(QueryResult { value, annotations, stats, hold: Hold::new(charge) })
+    }
+}
+
+impl Engine {
+    /// Counts samples by step from now on, if that is asked for; returns what the counters take.
+    fn count_steps(
+        &self,
+        context: &Context,
+        steps: usize,
+        options: &QueryOptions,
+    ) -> Result<Charge, QueryError> {
+        let mut charge = context.charge();
+        if self.options.per_step_stats && options.per_step_stats {
+            // Each thread has its own.
+            charge.add_room::<StepSamples>((context.threads + 1).saturating_mul(steps))?;
+            *context.counts.lock().expect("no holder panics") = Counts::new(steps);
+        }
+        Ok(charge)
     }
 }
 

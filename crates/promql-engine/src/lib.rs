@@ -40,6 +40,7 @@ mod annotation;
 mod bitmap;
 mod column;
 mod context;
+mod counts;
 mod engine;
 mod error;
 mod exec;
@@ -56,4 +57,6 @@ pub use engine::{Cancel, Engine, Options, QueryOptions};
 pub use error::QueryError;
 pub use lookup::Lookup;
 pub use native::{accumulate, compact, is_reset};
-pub use value::{Element, Matrix, Point, QueryResult, SeriesColumn, SeriesSamples, Stats, Value};
+pub use value::{
+    Element, Matrix, Point, QueryResult, SeriesColumn, SeriesSamples, Stats, StepSamples, Value,
+};

@@ -91,13 +91,22 @@ pub struct SeriesSamples {
     pub samples: Samples,
 }
 
-/// What a query cost.
+/// Samples that were looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepSamples {
+    /// Samples in the windows of selectors and subqueries, counted anew at every step.
+    pub queryable: u64,
+    /// Those among them that were not in the window of the step before.
+    pub read: u64,
+}
+
+/// What a query cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Samples that the selectors' windows covered, counted anew at every step.
-    pub samples_queryable: u64,
-    /// Samples decoded.
-    pub samples_read: u64,
+    /// Samples at all steps together.
+    pub samples: StepSamples,
+    /// Samples at each step; empty unless [asked for](crate::QueryOptions::per_step_stats).
+    pub steps: Vec<StepSamples>,
     /// Most samples held at once.
     pub samples_peak: u64,
     /// Most bytes held at once.

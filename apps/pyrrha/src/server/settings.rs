@@ -108,6 +108,7 @@ impl Settings {
                 delayed_name_removal: features.has("promql-delayed-name-removal"),
                 type_and_unit_labels: features.has("type-and-unit-labels"),
                 start_timestamps: features.has("use-start-timestamps"),
+                per_step_stats: features.has("promql-per-step-stats"),
                 parser: promql::Options {
                     experimental_functions: features.has("promql-experimental-functions"),
                     extended_range_selectors: features.has("promql-extended-range-selectors"),
@@ -272,6 +273,7 @@ const FEATURES: [&str; 20] = [
     "histograms-st-encoding",
     "xor2-encoding",
     "promql-experimental-functions",
+    "promql-per-step-stats",
     "promql-extended-range-selectors",
     "promql-binop-fill-modifiers",
     "promql-delayed-name-removal",

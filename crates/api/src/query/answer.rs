@@ -11,10 +11,10 @@ use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use model::{FloatHistogram, Labels};
-use promql_engine::{Hold, Point, QueryResult, Stats, Value};
+use promql_engine::{Hold, Point, QueryResult, Stats, StepSamples, Value};
 
 use super::running::Running;
-use super::{Request, Times};
+use super::{Request, StatsWanted, Times, When};
 use crate::envelope::{self, TRUNCATED};
 use crate::json;
 
@@ -59,9 +59,12 @@ impl Answer {
             warnings.push(TRUNCATED.to_owned());
         }
         let mut tail = Vec::new();
-        if request.stats {
+        if request.stats != StatsWanted::No {
             tail.extend_from_slice(b",\"stats\":");
-            stats(&mut tail, &result.stats, times);
+            stats(&mut tail, &result.stats, times, request.when);
+        }
+        if let Some(warning) = request.stats.deprecation() {
+            warnings.push(warning);
         }
         tail.push(b'}');
         envelope::notes(&mut tail, &warnings, &result.annotations.infos);
@@ -326,7 +329,7 @@ fn pair(out: &mut Vec<u8>, t: i64, write: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Appends what a query cost, as an object.
-pub(super) fn stats(out: &mut Vec<u8>, stats: &Stats, times: Times) {
+pub(super) fn stats(out: &mut Vec<u8>, stats: &Stats, times: Times, when: When) {
     let seconds = |ns: u64| Duration::from_nanos(ns).as_secs_f64();
     let mut object = json::Object::new(out);
     json::Object::new(object.key("timings"))
@@ -337,12 +340,30 @@ pub(super) fn stats(out: &mut Vec<u8>, stats: &Stats, times: Times) {
         .raw("execQueueTime", times.queued.as_secs_f64())
         .raw("execTotalTime", times.total.as_secs_f64())
         .end();
-    json::Object::new(object.key("samples"))
-        .raw("totalQueryableSamples", stats.samples_queryable)
-        .raw("peakSamples", stats.samples_peak)
-        .raw("samplesRead", stats.samples_read)
-        .end();
+    let mut samples = json::Object::new(object.key("samples"));
+    let by_step = |samples: &mut json::Object<'_>, name, of: fn(&StepSamples) -> u64| {
+        if !stats.steps.is_empty() {
+            per_step(samples.key(name), when, stats.steps.iter().map(of));
+        }
+    };
+    by_step(&mut samples, "totalQueryableSamplesPerStep", |it| it.queryable);
+    samples.raw("totalQueryableSamples", stats.samples.queryable);
+    by_step(&mut samples, "samplesReadPerStep", |it| it.read);
+    samples.raw("samplesRead", stats.samples.read).raw("peakSamples", stats.samples_peak).end();
     object.end();
+}
+
+/// Appends `[[SECONDS,N],…]`.
+fn per_step(out: &mut Vec<u8>, when: When, counts: impl Iterator<Item = u64>) {
+    let (start, step) = match when {
+        When::At(t) => (t, 0),
+        When::Range { start, step, .. } => (start, step),
+    };
+    let times = (0..).map(|at: i64| start.saturating_add(step.saturating_mul(at)));
+    json::array(out, times.zip(counts), |out, (t, n)| {
+        let pair = format!("[{},{n}]", t as f64 / 1000.0);
+        out.extend_from_slice(pair.as_bytes());
+    });
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Entry<'_> {
         if let Some(error) = &self.error {
             line.string("error", error);
         }
-        answer::stats(line.key("stats"), self.stats, self.times);
+        answer::stats(line.key("stats"), self.stats, self.times, self.request.when);
         line.string("spanID", NO_SPAN).string("traceID", NO_TRACE);
         let origin = &self.request.origin;
         Object::new(line.key("httpRequest"))
@@ -117,7 +117,9 @@ mod tests {
 
     use client::Registry;
 
-    use super::super::Origin;
+    use promql_engine::StepSamples;
+
+    use super::super::{Origin, StatsWanted};
     use super::*;
 
     #[test]
@@ -131,7 +133,7 @@ mod tests {
             lookback_ms: None,
             timeout: Duration::from_secs(1),
             limit: 0,
-            stats: false,
+            stats: StatsWanted::No,
             origin: Origin {
                 client: "10.0.0.1".to_owned(),
                 method: "GET".to_owned(),
@@ -139,7 +141,7 @@ mod tests {
             },
         };
         let times = Times { queued: Duration::ZERO, total: Duration::from_millis(2) };
-        let stats = Stats { samples_queryable: 7, ..Stats::default() };
+        let stats = Stats { samples: StepSamples { queryable: 7, read: 0 }, ..Stats::default() };
         let write = |error: Option<&str>| {
             let error = error.map(str::to_owned);
             log.write(&Entry { request: &request, stats: &stats, times, error }, 1_000);

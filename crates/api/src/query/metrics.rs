@@ -79,8 +79,8 @@ impl Metrics {
             self.duration.get(&[slice]).observe(value);
             self.duration_histogram.get(&[slice]).observe(value);
         }
-        self.samples.add(stats.samples_queryable);
-        self.samples_read.add(stats.samples_read);
+        self.samples.add(stats.samples.queryable);
+        self.samples_read.add(stats.samples.read);
     }
 }
 

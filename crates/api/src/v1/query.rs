@@ -9,7 +9,7 @@ use crate::Api;
 use crate::envelope::ApiError;
 use crate::param::{self, Params};
 use crate::query::answer::Answer;
-use crate::query::{Origin, Request, When, run};
+use crate::query::{Origin, Request, StatsWanted, When, run};
 
 /// Most steps a range query may have.
 const STEPS_MAX: i64 = 11_000;
@@ -85,7 +85,7 @@ fn request(
         lookback_ms,
         timeout,
         limit,
-        stats: !params.get("stats").is_empty(),
+        stats: StatsWanted::read(params.get("stats")),
         origin,
     })
 }

@@ -10,6 +10,7 @@ use storage::{Querier, SelectHints, SeriesSet};
 
 use crate::account::Charge;
 use crate::context::Context;
+use crate::counts::Counting;
 use crate::exec::binary::{elements::Side, matching, sets, with_scalar};
 use crate::exec::call::{self, Map, MapOp};
 use crate::exec::classic::{Ask, Classic};
@@ -109,7 +110,11 @@ impl<'q> Opener<'q> {
         let grid = plan.grid;
         Ok(match &plan.op {
             Op::Number(v) => Scalars::Constant(*v),
-            Op::Once(operand) => Scalars::Constant(self.scalars(operand)?.first()),
+            Op::Once(operand) => {
+                let counting = Counting::Every(grid.len);
+                let once = self.context.with_counting(counting, || self.scalars(operand));
+                Scalars::Constant(once?.first())
+            }
             Op::Same(operand) => self.scalars(operand)?,
             Op::Negate(operand) => self.scalars(operand)?.map(|v| -v),
             Op::Binary(it) => {
@@ -138,7 +143,7 @@ impl<'q> Opener<'q> {
                 RangeSource::Select(SelectSource::new(self.find(select)?, select))
             }
             Source::Subquery(operand) => RangeSource::Subquery(SubquerySource {
-                op: self.open(operand)?,
+                op: self.context.with_counting(Counting::Read, || self.open(operand))?,
                 grid: operand.grid,
             }),
         })
@@ -225,7 +230,9 @@ impl<'q> Opener<'q> {
     }
 
     fn once(&self, operand: &Plan, grid: Grid) -> Result<Box<dyn Operator>, QueryError> {
-        Ok(Box::new(Repeated { op: self.open(operand)?, steps: grid.len }))
+        let counting = Counting::Every(grid.len);
+        let op = self.context.with_counting(counting, || self.open(operand))?;
+        Ok(Box::new(Repeated { op, steps: grid.len }))
     }
 
     fn binary(&self, it: &Binary, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
@@ -538,7 +545,8 @@ impl Operator for Repeated {
         out: &mut Column,
     ) -> Result<(), QueryError> {
         worker.with_column(1, |worker, column| {
-            self.op.eval(at, worker, column)?;
+            let counting = Counting::Every(self.steps);
+            worker.with_counting(counting, |worker| self.op.eval(at, worker, column))?;
             out.reset(self.steps);
             match (column.float(0), column.histogram(0)) {
                 (Some(v), _) => out.fill(v),

@@ -9,6 +9,7 @@ use storage::{Samples, SeriesSet};
 
 use crate::annotation::Place;
 use crate::context::{Context, WORK_BETWEEN_CHECKS, Worker};
+use crate::counts::Counting;
 use crate::exec::drive::hear;
 use crate::exec::scalar::Scalars;
 use crate::exec::select::pinned_name;
@@ -148,7 +149,7 @@ impl SubquerySource {
         out: &mut Samples,
     ) -> Result<(), QueryError> {
         worker.with_column(self.grid.len, |worker, column| {
-            self.op.eval(at, worker, column)?;
+            worker.with_counting(Counting::Read, |worker| self.op.eval(at, worker, column))?;
             worker.charge_points(column)?;
             for (n, (step, v)) in column.floats().enumerate() {
                 if n % WORK_BETWEEN_CHECKS == WORK_BETWEEN_CHECKS - 1 {
@@ -379,7 +380,11 @@ impl Operator for OverOp {
                 return Ok(());
             }
             worker.charge_like(&samples.histogram, self.steps())?;
-            let found = self.fill(samples, worker, out);
+            // Some functions look at windows several times if there are histograms.
+            let counts_now = worker.counts_by_step() || !samples.histogram_t.is_empty();
+            let slide = self.wide.as_ref().map_or(&self.slide, |it| &it.slide);
+            let counting = slide.count(samples, worker, counts_now)?;
+            let found = worker.with_counting(counting, |worker| self.fill(samples, worker, out));
             let found = found.map_err(|error| self.source.failure(error, worker.context))?;
             self.note(at, found, out, worker.context);
             Ok(())
@@ -468,18 +473,21 @@ impl Operator for SmoothedSelect {
             self.source.read(at, worker, samples)?;
             out.reset(self.grid.len);
             let mut found = Found::default();
-            self.slide.each(samples, worker, |window| {
-                let t = self.shift.apply(self.grid.t(window.step));
-                let Some(window) = extended::around(&window, t) else { return };
-                if window.is_mixed() {
-                    found.add(Finding::Mixed);
-                } else if !window.histogram_t.is_empty() {
-                    if let Some(it) = extended_histogram::at_middle(&window, t, &mut found) {
-                        out.push_histogram(window.step, Arc::new(it));
+            let counting = self.slide.count(samples, worker, worker.counts_by_step())?;
+            worker.with_counting(counting, |worker| {
+                self.slide.each(samples, worker, |window| {
+                    let t = self.shift.apply(self.grid.t(window.step));
+                    let Some(window) = extended::around(&window, t) else { return };
+                    if window.is_mixed() {
+                        found.add(Finding::Mixed);
+                    } else if !window.histogram_t.is_empty() {
+                        if let Some(it) = extended_histogram::at_middle(&window, t, &mut found) {
+                            out.push_histogram(window.step, Arc::new(it));
+                        }
+                    } else if let Some(v) = extended::at_middle(&window, t) {
+                        out.set(window.step, v);
                     }
-                } else if let Some(v) = extended::at_middle(&window, t) {
-                    out.set(window.step, v);
-                }
+                })
             })?;
             if !found.is_empty() {
                 let name = self.source.metric_name(at);

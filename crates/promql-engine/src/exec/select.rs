@@ -158,7 +158,11 @@ impl Operator for InstantSelect {
                 worker.spend(self.grid.len)?;
                 self.fill(samples, out);
             }
-            worker.count_queryable(out.len());
+            if worker.counts_by_step() {
+                out.points().for_each(|(step, _)| worker.count(step, 1, 1));
+            } else {
+                worker.count(0, out.len(), out.len());
+            }
             Ok(())
         })
     }

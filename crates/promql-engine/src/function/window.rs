@@ -5,6 +5,7 @@ use storage::Samples;
 
 use super::even::{Even, Rhythm};
 use crate::context::Worker;
+use crate::counts::Counting;
 use crate::plan::Shift;
 use crate::{Grid, QueryError};
 
@@ -80,12 +81,15 @@ impl Slide {
     ) -> Result<(), QueryError> {
         let mut floats = Span::default();
         let mut histograms = Span::default();
-        let mut queryable = 0;
+        let (mut queryable, mut first) = (0, 0);
         for step in 0..self.grid.len {
             let end = self.shift.apply(self.grid.t(step));
             let start = end.saturating_sub(self.range_ms);
             floats.slide(&samples.t, start, end);
             histograms.slide(&samples.histogram_t, start, end);
+            if step == 0 {
+                first = floats.start + histograms.start;
+            }
             let n = floats.len() + histograms.len();
             worker.spend(n + 1)?;
             if n == 0 {
@@ -103,8 +107,45 @@ impl Slide {
                 end,
             });
         }
-        worker.count_queryable(queryable);
+        worker.count(0, queryable, self.n_read(first, floats.end + histograms.end, queryable));
         Ok(())
+    }
+
+    /// Counts the samples of all windows step by step, if it `is_wanted`, and says what they count for when the
+    /// windows are visited.
+    ///
+    /// # Errors
+    /// If the query has to end.
+    pub(crate) fn count(
+        &self,
+        samples: &Samples,
+        worker: &mut Worker<'_>,
+        is_wanted: bool,
+    ) -> Result<Counting, QueryError> {
+        if !is_wanted {
+            return Ok(Counting::Steps);
+        }
+        let (mut floats, mut histograms) = (Span::default(), Span::default());
+        for step in 0..self.grid.len {
+            worker.spend(1)?;
+            let end = self.shift.apply(self.grid.t(step));
+            let start = end.saturating_sub(self.range_ms);
+            let before = [floats.end, histograms.end];
+            floats.slide(&samples.t, start, end);
+            histograms.slide(&samples.histogram_t, start, end);
+            let n_new = |span: &Span, before: usize| span.end - span.start.max(before);
+            let read = n_new(&floats, before[0]) + n_new(&histograms, before[1]);
+            worker.count(step, floats.len() + histograms.len(), read);
+        }
+        Ok(Counting::Not)
+    }
+
+    /// How many samples are in any window, if the first window begins at `first`, the last one ends at `end`, and
+    /// `queryable` is the sum of all windows.
+    fn n_read(&self, first: usize, end: usize, queryable: usize) -> usize {
+        let is_joined =
+            self.grid.len <= 1 || self.grid.step <= self.range_ms || self.shift.at.is_some();
+        if is_joined { end - first } else { queryable }
     }
 }
 
@@ -152,11 +193,14 @@ impl Slide {
         let mut span = Span::default();
         let mut rhythm = Rhythm::new(self.grid.step);
         let mut bounds = [Bounds::default(); BLOCK];
-        let mut queryable = 0;
+        let (mut queryable, mut first_float) = (0, 0);
         for first in (0..self.grid.len).step_by(BLOCK) {
             let block = &mut bounds[..BLOCK.min(self.grid.len - first)];
             worker.spend(4 * BLOCK)?;
             block[0] = self.bounds(first, times, &mut span);
+            if first == 0 {
+                first_float = span.start;
+            }
             let even = rhythm.even(times, block[0], block.len());
             if let Some(even) = even.filter(|_| self.moves_evenly(block[0], block.len())) {
                 queryable += span.len() * even.len;
@@ -170,7 +214,7 @@ impl Slide {
             queryable += block.iter().map(|it| (it.to - it.from) as usize).sum::<usize>();
             visit(Windows::Any(block));
         }
-        worker.count_queryable(queryable);
+        worker.count(0, queryable, self.n_read(first_float, span.end, queryable));
         Ok(())
     }
 

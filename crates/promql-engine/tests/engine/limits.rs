@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use promql_engine::{Engine, Options, QueryError, QueryOptions};
+use promql_engine::{Engine, Options, QueryError, QueryOptions, StepSamples};
 use storage::ReadError;
 
 use crate::memory::Memory;
@@ -82,7 +82,7 @@ fn shares_equal_parts() {
     let bench = Bench::new(10, "a_total 0+60x10\nb_total 0+60x10");
     let read = |query: &str| {
         let result = bench.engine.instant(&bench.memory, query, bench.t, &QueryOptions::default());
-        result.expect("the query is well").stats.samples_read
+        result.expect("the query is well").stats.samples.read
     };
     let once = read("sum(rate(a_total[5m]))");
     assert_eq!(read("sum(rate(a_total[5m])) / sum(rate(a_total[5m]))"), once);
@@ -115,4 +115,38 @@ fn lookups_have_the_limits_of_queries() {
     let lookup = engine.look_up(&options);
     assert_eq!(lookup.guard().check(0), Err(ReadError::Interrupted));
     assert_eq!(lookup.error(ReadError::Interrupted), QueryError::Timeout);
+}
+
+#[test]
+fn counts_samples_by_step() {
+    let options = Options { per_step_stats: true, ..Options::default() };
+    let bench = Bench::with(options, 0, "m 0+1x10\nh {{count:1 sum:1}}x10");
+    let count = |query: &str, (from, to): (i64, i64), per_step_stats: bool| {
+        let range = (from * MINUTE, to * MINUTE, MINUTE);
+        let options = QueryOptions { per_step_stats, ..QueryOptions::default() };
+        bench.engine.range(&bench.memory, query, range, &options).expect("the query is well").stats
+    };
+    let check = |query: &str, range: (i64, i64), expected: &str| {
+        let stats = count(query, range, true);
+        let steps: Vec<String> =
+            stats.steps.iter().map(|it| format!("{}/{}", it.queryable, it.read)).collect();
+        assert_eq!(steps.join(" "), expected, "{query}");
+        let sum = |of: fn(&StepSamples) -> u64| stats.steps.iter().map(of).sum::<u64>();
+        let sum = StepSamples { queryable: sum(|it| it.queryable), read: sum(|it| it.read) };
+        assert_eq!(stats.samples, sum, "{query}");
+        let plain = count(query, range, false);
+        assert_eq!((plain.samples, &plain.steps[..]), (sum, &[][..]), "{query}");
+    };
+    check("m", (0, 3), "1/1 1/1 1/1 1/1");
+    check("m + m", (9, 12), "2/2 2/2 2/2 2/2");
+    check("rate(m[2m])", (0, 3), "1/1 2/1 2/1 2/1");
+    check("rate(m[30s])", (0, 2), "1/1 1/1 1/1");
+    check("rate(h[2m])", (0, 3), "1/1 2/1 2/1 2/1");
+    check("max_over_time(m[2m])", (0, 3), "1/1 2/1 2/1 2/1");
+    check("sum(rate(m[2m] @ 300))", (0, 3), "2/2 2/0 2/0 2/0");
+    check("predict_linear(m[2m] @ 300, 1)", (0, 3), "2/2 2/0 2/0 2/0");
+    check("1", (0, 2), "0/0 0/0 0/0");
+    // What the subquery reads, and what the windows over it hold.
+    check("sum_over_time(m[2m:1m])", (4, 6), "2/6 2/1 2/1");
+    check("sum_over_time(sum(rate(m[2m]))[2m:1m])", (4, 6), "2/7 2/1 2/1");
 }

@@ -75,7 +75,7 @@ fn answer(query: &str, when: When, limit: usize) -> Answer {
         lookback_ms: None,
         timeout: Duration::ZERO,
         limit,
-        stats: false,
+        stats: StatsWanted::No,
         origin: Origin::default(),
     };
     let times = Times { queued: Duration::ZERO, total: Duration::ZERO };
@@ -135,4 +135,29 @@ fn writes_every_kind_of_value() {
         r#""histograms":[[120,{"count":"1","sum":"2.5"}]]}]}"#
     );
     check("m", range, 0, matrix);
+}
+
+#[test]
+fn writes_counts_of_each_step() {
+    let check = |when: When, expected: &str| {
+        let mut out = Vec::new();
+        per_step(&mut out, when, [3, 0].into_iter());
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    };
+    check(When::Range { start: 60_000, end: 90_000, step: 500 }, "[[60,3],[60.5,0]]");
+    check(When::Range { start: -1500, end: 0, step: 1000 }, "[[-1.5,3],[-0.5,0]]");
+}
+
+#[test]
+fn only_some_values_ask_for_statistics() {
+    let check = |text: &str, expected: StatsWanted, warning: Option<&str>| {
+        let wanted = StatsWanted::read(text);
+        assert_eq!(wanted.deprecation().as_deref(), warning);
+        assert_eq!(wanted, expected);
+    };
+    check("", StatsWanted::No, None);
+    check("true", StatsWanted::Some(None), None);
+    check("all", StatsWanted::All, None);
+    let warning = r#"value "1" for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all""#;
+    check("1", StatsWanted::Some(Some("1".to_owned())), Some(warning));
 }
