@@ -170,13 +170,13 @@ fn check_config(
         for section in job.discovery.others.get("kubernetes_sd_configs").into_iter().flatten() {
             section.http.iter().try_for_each(|it| check_tls(it, dir, options.syntax_only))?;
         }
-        let check = |groups: &[StaticConfig]| check_targets(groups, job);
+        let check = |groups: &Groups<'_>| check_targets(groups, job);
         let place = format!("file_sd in scrape job {}", quote(&job.job_name));
         check_discovery(&job.discovery, &place, dir, options.syntax_only, report, &check)?;
     }
     for group in &config.alerting.alertmanagers {
         let relabel = group.section.rules("relabel_configs");
-        let check = |groups: &[StaticConfig]| check_alertmanagers(groups, relabel);
+        let check = |groups: &Groups<'_>| check_alertmanagers(groups, relabel);
         check_discovery(
             &group.discovery,
             "file_sd in alertmanager config",
@@ -212,15 +212,21 @@ fn check_file(dir: &dyn Directory, what: &str, file: &str) -> Result<(), String>
     Err(format!("error checking {what} {}: stat {file}: no such file or directory", quote(file)))
 }
 
+/// Groups of targets, named in messages by their numbers or, as those of files, not at all.
+struct Groups<'a> {
+    all: &'a [StaticConfig],
+    are_numbered: bool,
+}
+
 fn check_discovery(
     discovery: &Discovery,
     place: &str,
     dir: &dyn Directory,
     syntax_only: bool,
     report: &mut Report,
-    check: &dyn Fn(&[StaticConfig]) -> Result<(), String>,
+    check: &dyn Fn(&Groups<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
-    check(&discovery.static_configs)?;
+    check(&Groups { all: &discovery.static_configs, are_numbered: true })?;
     if syntax_only {
         return Ok(());
     }
@@ -234,13 +240,13 @@ fn check_discovery(
             let groups = text.and_then(|text| target_file::parse(&file, &text));
             let groups =
                 groups.map_err(|error| format!("checking SD file {}: {error}", quote(pattern)))?;
-            check(&groups)?;
+            check(&Groups { all: &groups, are_numbered: false })?;
         }
     }
     Ok(())
 }
 
-fn check_targets(groups: &[StaticConfig], job: &ScrapeConfig) -> Result<(), String> {
+fn check_targets(groups: &Groups<'_>, job: &ScrapeConfig) -> Result<(), String> {
     let legacy = job.validation_scheme == ValidationScheme::Legacy;
     let params: Vec<(String, &str)> = job
         .params
@@ -260,20 +266,21 @@ fn check_targets(groups: &[StaticConfig], job: &ScrapeConfig) -> Result<(), Stri
     check_addresses(groups, &defaults, &job.relabel_configs, legacy)
 }
 
-fn check_alertmanagers(groups: &[StaticConfig], rules: &[RelabelConfig]) -> Result<(), String> {
+fn check_alertmanagers(groups: &Groups<'_>, rules: &[RelabelConfig]) -> Result<(), String> {
     check_addresses(groups, &[("__scheme__", "http")], rules, false)
 }
 
 /// Runs the rules on each target, and refuses what is left with a path in its address.
 fn check_addresses(
-    groups: &[StaticConfig],
+    groups: &Groups<'_>,
     defaults: &[(&str, &str)],
     rules: &[RelabelConfig],
     legacy_names: bool,
 ) -> Result<(), String> {
     let rules: Result<Vec<_>, String> = rules.iter().map(|it| it.to_rule(legacy_names)).collect();
     let rules = rules?;
-    for (source, group) in groups.iter().enumerate() {
+    for (at, group) in groups.all.iter().enumerate() {
+        let source = if groups.are_numbered { at.to_string() } else { String::new() };
         for (i, target) in group.targets.iter().enumerate() {
             let mut labels = LabelsBuilder::default();
             defaults.iter().for_each(|(name, value)| _ = labels.set(name, value));

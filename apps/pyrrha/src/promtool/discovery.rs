@@ -58,7 +58,8 @@ fn check(file: &str, job: &str, timeout: &str) -> Result<String, String> {
     let options = config::Options { env: &env, ..config::Options::default() };
     let config = Config::load_file(Path::new(file), &SystemDirectory::new(""), &options)
         .map_err(|why| format!("Cannot load config {why}"))?;
-    let found = config.jobs().find(|it| it.job_name == job).ok_or_else(|| no_such_job(&config))?;
+    let found =
+        config.jobs().find(|it| it.job_name == job).ok_or_else(|| no_such_job(job, &config))?;
     let (rules, ways) = (translate::job(found)?, mechanisms(found)?);
     let groups = block_on(find(found, ways, timeout))?;
     let mut seen = HashSet::new();
@@ -68,9 +69,9 @@ fn check(file: &str, job: &str, timeout: &str) -> Result<String, String> {
     serde_json::to_string_pretty(&all).map_err(|why| why.to_string())
 }
 
-fn no_such_job(config: &Config) -> String {
-    let names = config.jobs().map(|it| format!("\n - {}", it.job_name));
-    format!("Job does not exist. Try one of: {}", names.collect::<String>())
+fn no_such_job(job: &str, config: &Config) -> String {
+    let names = config.jobs().map(|it| format!("\n\t{}", it.job_name));
+    format!("Job {job} not found. Select one of:{}", names.collect::<String>())
 }
 
 async fn find(

@@ -56,10 +56,9 @@ fn families(page: &[u8]) -> Result<BTreeMap<String, Family>, String> {
     let mut builder = LabelsBuilder::default();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     while let Some(entry) = parser.next() {
-        let line =
-            page[..parser.offset().min(page.len())].iter().filter(|it| **it == b'\n').count();
+        let line = |offset: usize| 1 + page[..offset].iter().filter(|it| **it == b'\n').count();
         match entry.map_err(|error| {
-            format!("text format parsing error in line {}: {error}", line.max(1))
+            format!("text format parsing error in line {}: {error}", line(error.offset))
         })? {
             Entry::Type(name, kind) => families.entry(text(name)).or_default().kind = kind,
             Entry::Help(name, help) => {
@@ -68,6 +67,7 @@ fn families(page: &[u8]) -> Result<BTreeMap<String, Family>, String> {
             }
             Entry::Series(series) => {
                 parser.labels_into(series.raw, &mut builder).map_err(|error| {
+                    let line = line(parser.offset().saturating_sub(1));
                     format!("text format parsing error in line {line}: {error}")
                 })?;
                 let labels = builder.labels();
@@ -325,9 +325,11 @@ mod tests {
 
     #[test]
     fn says_where_a_page_is_broken() {
-        assert!(
-            families(b"a 1\nb{ 2\n")
-                .is_err_and(|it| it.starts_with("text format parsing error in line "))
-        );
+        let check = |page: &[u8], line: usize| {
+            let start = format!("text format parsing error in line {line}: ");
+            assert!(families(page).is_err_and(|it| it.starts_with(&start)));
+        };
+        check(b"a 1\nb{ 2\n", 2);
+        check(b"a 1\nb{c=\"1\",c=\"2\"} 2\n", 2);
     }
 }

@@ -13,6 +13,7 @@ mod heavy_queries;
 mod interchange;
 mod pages;
 mod promtool;
+mod promtool_peer;
 mod queries;
 mod registries;
 mod sample_app;

@@ -173,7 +173,7 @@ fn checks_service_discovery() {
     let check = |job: &str, stderr: &str| {
         check(folder, &["check", "service-discovery", "prometheus.yml", job], 1, "", stderr);
     };
-    check("none", "Job does not exist. Try one of: \n - files\n - fixed\n - bad\n - absent");
+    check("none", "Job none not found. Select one of:\n\tfiles\n\tfixed\n\tbad\n\tabsent");
     check("absent", "Could not create new discoverer: eureka_sd_configs is not supported yet");
 }
 

@@ -156,8 +156,8 @@ fn a_file_that_cannot_work_ends_the_start() {
         .output()
         .unwrap();
     assert_eq!(out.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&out.stdout), format!("{} SUCCESS\n", good.display()));
-    assert_eq!(String::from_utf8_lossy(&out.stderr), format!("{} FAILED: {why}\n", bad.display()));
+    let expected = format!("{} SUCCESS\n{} FAILED: {why}\n", good.display(), bad.display());
+    assert_eq!(String::from_utf8_lossy(&out.stderr), expected);
 }
 
 #[test]
