@@ -16,6 +16,7 @@ mod promtool;
 mod promtool_peer;
 mod queries;
 mod registries;
+mod reload;
 mod sample_app;
 mod server;
 mod start;
