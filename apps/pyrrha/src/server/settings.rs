@@ -258,7 +258,7 @@ fn percent(values: &Values<'_>, name: &str) -> Result<f64, String> {
 struct Features(Vec<String>);
 
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
-const FEATURES: [&str; 20] = [
+const FEATURES: &[&str] = &[
     "auto-reload-config",
     "fast-startup",
     "memory-snapshot-on-shutdown",
