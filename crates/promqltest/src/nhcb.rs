@@ -2,20 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use model::{FloatHistogram, Labels, SCHEMA_CUSTOM, Span};
+use model::{ClassicHistogram, Converted, FloatHistogram, Labels};
+use promql_engine::compact;
 
 /// Classic histograms that were loaded, by their labels without `le`, then by time.
 #[derive(Default)]
-pub(crate) struct Classics(BTreeMap<Labels, BTreeMap<i64, Classic>>);
-
-/// One classic histogram at one time.
-#[derive(Default)]
-struct Classic {
-    /// Upper bounds and cumulative counts, as they came.
-    buckets: Vec<(f64, f64)>,
-    count: Option<f64>,
-    sum: f64,
-}
+pub(crate) struct Classics(BTreeMap<Labels, BTreeMap<i64, ClassicHistogram>>);
 
 /// What a series says about a classic histogram.
 #[derive(Clone, Copy)]
@@ -44,9 +36,9 @@ impl Classics {
     pub(crate) fn add(&mut self, (labels, part): &(Labels, Part), t: i64, v: f64) {
         let classic = self.0.entry(labels.clone()).or_default().entry(t).or_default();
         match part {
-            Part::Bucket(upper) => classic.buckets.push((*upper, v)),
-            Part::Count => classic.count = Some(v),
-            Part::Sum => classic.sum = v,
+            Part::Bucket(upper) => classic.set_bucket(*upper, v),
+            Part::Count => classic.set_count(v),
+            Part::Sum => classic.set_sum(v),
         }
     }
 
@@ -58,41 +50,14 @@ impl Classics {
         let mut all = Vec::new();
         for (labels, times) in self.0 {
             for (t, classic) in times {
-                all.push((labels.clone(), t, classic.convert()?));
+                let mut converted = match classic.convert().map_err(|why| why.to_string())? {
+                    Converted::Integer(it) => it.to_float(),
+                    Converted::Float(it) => it,
+                };
+                compact(&mut converted);
+                all.push((labels.clone(), t, converted));
             }
         }
         Ok(all)
-    }
-}
-
-impl Classic {
-    fn convert(mut self) -> Result<FloatHistogram, String> {
-        self.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        self.buckets.dedup_by_key(|it| it.0);
-        if self.buckets.iter().any(|it| it.1 < 0.0) || !self.buckets.is_sorted_by(|a, b| a.1 <= b.1)
-        {
-            return Err("bucket counts are not cumulative".into());
-        }
-        let top = self.buckets.last().copied();
-        let count = self.count.or(top.map(|it| it.1)).unwrap_or(0.0);
-        if top.is_none_or(|it| it.0 != f64::INFINITY) {
-            self.buckets.push((f64::INFINITY, count));
-        }
-        if self.buckets.last().is_some_and(|it| it.1 != count) {
-            return Err("the count differs from the count of the highest bucket".into());
-        }
-        let mut before = 0.0;
-        let counts = self.buckets.iter().map(|it| it.1 - std::mem::replace(&mut before, it.1));
-        let filled: Vec<(i64, f64)> = (0i64..).zip(counts).filter(|it| it.1 != 0.0).collect();
-        let bounds = self.buckets.iter().map(|it| it.0).filter(|it| *it != f64::INFINITY);
-        Ok(FloatHistogram {
-            schema: SCHEMA_CUSTOM,
-            count,
-            sum: self.sum,
-            positive_spans: Span::of(filled.iter().map(|it| it.0)),
-            positive_buckets: filled.iter().map(|it| it.1).collect(),
-            custom_values: bounds.collect(),
-            ..FloatHistogram::default()
-        })
     }
 }
