@@ -39,7 +39,7 @@ impl Wide {
     }
 
     /// The part of a widened window that its borders need: from the newest sample at or before the left one to
-    /// the first sample behind the right one. `None` if nothing lies in the window.
+    /// the first sample at or behind the right one. `None` if nothing lies in the window.
     pub(super) fn used<'s>(&self, window: &Window<'s>) -> Option<Window<'s>> {
         let end = window.end.saturating_sub(self.after_ms);
         let start = end.saturating_sub(self.range_ms);
@@ -206,17 +206,16 @@ pub(crate) fn around<'s>(window: &Window<'s>, middle: i64) -> Option<Window<'s>>
     if middle < window.first_t() {
         return None;
     }
-    let found = narrowed(window, middle, middle);
-    Some(if found.first_t() == middle { narrowed(&found, middle, middle - 1) } else { found })
+    Some(narrowed(window, middle, middle))
 }
 
-/// The part of a window from the newest sample up to `start` to the first one behind `end`, as far as there
+/// The part of a window from the newest sample up to `start` to the first one from `end` on, as far as there
 /// are such.
 fn narrowed<'s>(window: &Window<'s>, start: i64, end: i64) -> Window<'s> {
     let both = [window.t, window.histogram_t];
     let upto = |t: &[i64], border: i64| t.partition_point(|it| *it <= border);
     let first = both.iter().filter_map(|t| t[..upto(t, start)].last()).max();
-    let last = both.iter().filter_map(|t| t.get(upto(t, end))).min();
+    let last = both.iter().filter_map(|t| t.get(t.partition_point(|it| *it < end))).min();
     let part = |t: &[i64]| {
         let from = first.map_or(0, |first| t.partition_point(|it| it < first));
         from..last.map_or(t.len(), |last| upto(t, *last))

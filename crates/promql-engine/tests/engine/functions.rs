@@ -173,3 +173,18 @@ fn a_histogram_alone_keeps_its_empty_buckets() {
     // With a positive bucket, though empty, nothing is taken to be below zero.
     bench.check("histogram_quantile(0.5, rate(h[1m]))", "{} 0.25");
 }
+
+#[test]
+fn series_of_one_name_may_be_equal_without_their_types() {
+    let rise = "0+60x5";
+    let types = |second: &str| {
+        let series = format!("m_total{{__type__=\"counter\"}} {rise}\nm_total{{{second}}} {rise}");
+        Bench::new(5, &series)
+    };
+    let clash = "error: vector cannot contain metrics with the same labelset";
+    types("__type__=\"gauge\"").check("rate(m_total[5m])", clash);
+    types("__unit__=\"s\"").check("rate(m_total[5m])", clash);
+    types("x=\"1\"").check("rate(m_total[5m])", "{} 1\n{x=\"1\"} 1");
+    let untyped = Bench::new(5, &format!("m_total {rise}\nm_total{{x=\"1\"}} {rise}"));
+    untyped.check("rate(m_total[5m])", "{} 1\n{x=\"1\"} 1");
+}

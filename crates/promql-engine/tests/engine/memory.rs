@@ -82,6 +82,12 @@ impl Querier for Memory {
     fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
+
+    fn n_listed(&self, name: Option<&str>) -> usize {
+        let all = self.0.read().expect("no panic");
+        let has = |it: &&Stored| name.is_none_or(|name| it.0.get(name).is_some());
+        all.iter().filter(has).count()
+    }
 }
 
 struct Found(Vec<Stored>);

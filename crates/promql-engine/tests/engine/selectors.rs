@@ -71,3 +71,9 @@ fn anchors_and_smooths_borders() {
         "error: anchored modifier can only be used with: changes, delta, increase, rate, resets - not with deriv",
     );
 }
+
+#[test]
+fn a_sample_at_the_border_needs_none_behind_it() {
+    let bench = Bench::new(0, "m {{count:1 sum:1 counter_reset_hint:gauge}} 5");
+    bench.check("delta(m[90s] smoothed)", "{} histogram(0)");
+}

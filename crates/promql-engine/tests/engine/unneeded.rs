@@ -1,7 +1,7 @@
 //! What nobody needs for the answer is evaluated all the same: it may fail, and there may be something to say
 //! about it. And where notes stand.
 
-use promql_engine::Options;
+use promql_engine::{Options, QueryOptions};
 
 use crate::Bench;
 
@@ -105,4 +105,23 @@ fn series_without_points_say_nothing_about_names() {
         Bench::with(Options { delayed_name_removal: true, ..Options::default() }, 9, SERIES);
     bench.check("abs(g > 100) or g", "{__name__=\"g\", x=\"1\"} 9");
     bench.check("info(g, {version=~\".+\"})", "");
+}
+
+#[test]
+fn what_meets_no_other_is_heard_once() {
+    let bench = Bench::new(
+        1,
+        r#"
+        b{le="1", x="1"} 5 5
+        b{le="+Inf", x="1"} 3 3
+        b{le="1", x="2"} 1 1
+        b{le="+Inf", x="2"} 1 1
+        m{x="2", y="a"} 1 1
+        m{x="2", y="b"} 1 1
+        "#,
+    );
+    let query = "histogram_quantile(0.5, b) + on (x) group_right m";
+    let result = bench.engine.instant(&bench.memory, query, bench.t, &QueryOptions::default());
+    let infos = result.expect("the query is well").annotations.infos;
+    assert!(infos.len() == 1 && infos[0].contains("over 1 samples"), "{infos:?}");
 }

@@ -135,7 +135,7 @@ impl Shape {
 }
 
 /// How many floats two results may be apart that were made of native histograms.
-const ULPS: u64 = 64;
+const ULPS: u64 = 1 << 12;
 
 /// How exactly to compare.
 #[derive(Clone, Copy)]

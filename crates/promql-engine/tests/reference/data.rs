@@ -86,6 +86,11 @@ impl Querier for View {
     fn label_names(&self, _: &[Matcher], _: &ListHints) -> Result<Vec<String>, ReadError> {
         Err(ReadError::Unavailable("no query asks for label names".into()))
     }
+
+    fn n_listed(&self, name: Option<&str>) -> usize {
+        let name = name.expect("queries ask about one label");
+        self.all.iter().filter(|it| it.0.get(name).is_some()).count()
+    }
 }
 
 struct Found {

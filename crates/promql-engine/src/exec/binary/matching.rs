@@ -49,19 +49,11 @@ pub(crate) fn open(
         let (left, right) = (materialize(context, left)?, materialize(context, right)?);
         return Ok(Box::new(Stepwise::new(&left, &right, &signatures, spec).run(context)?));
     };
-    hear_unmatched(context, left.as_ref(), pairs.iter().map(|it| it.left))?;
-    hear_unmatched(context, right.as_ref(), pairs.iter().map(|it| it.right))?;
-    // A series of the "one" side that meets several others is decoded once.
-    let (mut left, mut right) = (left, right);
-    match spec.matching.card {
-        Cardinality::ManyToOne if is_repeated(pairs.iter().map(|it| it.right)) => {
-            right = Box::new(materialize(context, right)?);
-        }
-        Cardinality::OneToMany if is_repeated(pairs.iter().map(|it| it.left)) => {
-            left = Box::new(materialize(context, left)?);
-        }
-        _ => {}
-    }
+    let card = spec.matching.card;
+    let met = pairs.iter().map(|it| it.left);
+    let left = prepared(context, left, card == Cardinality::OneToMany, met)?;
+    let met = pairs.iter().map(|it| it.right);
+    let right = prepared(context, right, card == Cardinality::ManyToOne, met)?;
     let (op, return_bool, place) = (spec.op, spec.return_bool, spec.place);
     Ok(Box::new(Matched { left, right, pairs, op, return_bool, place, _charge: charge }))
 }
@@ -71,6 +63,21 @@ struct Pair {
     left: u32,
     right: u32,
     series: Series,
+}
+
+/// Evaluates one side as far as that has to be done at once: all of a "one" side with a series that meets several
+/// others, so that it is decoded once; of other sides what meets no other.
+fn prepared(
+    context: &Context,
+    op: Box<dyn Operator>,
+    is_one: bool,
+    met: impl Iterator<Item = u32> + Clone,
+) -> Result<Box<dyn Operator>, QueryError> {
+    if is_one && is_repeated(met.clone()) {
+        return Ok(Box::new(materialize(context, op)?));
+    }
+    hear_unmatched(context, op.as_ref(), met)?;
+    Ok(op)
 }
 
 /// Evaluates series that meet no other for what there is to say about them.
