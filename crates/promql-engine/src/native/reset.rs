@@ -31,7 +31,9 @@ pub fn is_reset(before: &FloatHistogram, now: &FloatHistogram) -> bool {
             || fell(negative(before), negative(now));
     }
     let mut before = Total::<Plain>::of(before);
-    before.widen_zero(now.zero_threshold);
+    if before.zero_threshold < now.zero_threshold {
+        before.widen_zero(now.zero_threshold);
+    }
     if before.zero_threshold != now.zero_threshold {
         return true;
     }
@@ -125,5 +127,17 @@ mod tests {
         check(|it| (it.zero_threshold, it.zero_count) = (2.0, 1.0), false);
         check(|it| it.zero_threshold = 2.0, true);
         check(|it| (it.schema, it.custom_values) = (-53, vec![1.0, 2.0]), true);
+    }
+
+    #[test]
+    fn a_zero_bucket_that_stays_may_reach_into_another() {
+        let mut before = histogram(Unknown, 1, &[1.0, 2.0]);
+        before.zero_threshold = 1.5;
+        let mut now = before.clone();
+        assert!(!is_reset(&before, &now));
+        (now.schema, now.positive_buckets) = (-1, vec![3.0, 0.0]);
+        assert!(!is_reset(&before, &now));
+        now.zero_threshold = 1.75;
+        assert!(is_reset(&before, &now));
     }
 }

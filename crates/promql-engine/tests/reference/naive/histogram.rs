@@ -398,7 +398,10 @@ pub(crate) fn is_reset(before: &Hist, now: &Hist) -> bool {
     if now.zero_threshold < before.zero_threshold {
         return true;
     }
-    let before = before.clone().grow_zero(now.zero_threshold).reduce(now.schema);
+    let grows = before.zero_threshold < now.zero_threshold;
+    let before = before.clone();
+    let before = if grows { before.grow_zero(now.zero_threshold) } else { before };
+    let before = before.reduce(now.schema);
     before.zero_threshold != now.zero_threshold
         || now.zero_count < before.zero_count
         || any_fell(&before.positive, &now.positive)
