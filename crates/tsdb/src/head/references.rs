@@ -138,12 +138,13 @@ impl References {
         Some(taken.max(greatest_of(&mut reader)?))
     }
 
-    /// True if the file says that `segments`, all there are, were written by us, and by nobody in between.
-    pub(crate) fn speak_for(directory: &dyn Directory, segments: &[u32]) -> bool {
+    /// True if the file says that `segments`, all there are, were written by us, and by nobody in between, and that
+    /// references up to `last` were set aside: another start may have found less than one that a power cut undid.
+    pub(crate) fn speak_for(directory: &dyn Directory, segments: &[u32], last: u64) -> bool {
         let text = directory.read(&path()).unwrap_or_default();
         let state = std::str::from_utf8(&text).ok().and_then(State::parse);
-        let last = segments.last().copied().unwrap_or(0);
-        state.is_some_and(|it| it.is_reserved && last <= it.segment)
+        let newest = segments.last().copied().unwrap_or(0);
+        state.is_some_and(|it| it.is_reserved && newest <= it.segment && last <= it.taken)
     }
 
     /// Forgets what the file says, so that the next start reads the log first.
@@ -264,6 +265,11 @@ mod tests {
         assert_eq!(References::taken(&directory), Some(5 + AHEAD));
         references.allow(6 + AHEAD).expect("is set aside now");
         assert_eq!(References::taken(&directory), Some(6 + 2 * AHEAD));
+        let speaks_for = |last| References::speak_for(directory.as_ref(), &[segment], last);
+        assert!(
+            speaks_for(6 + 2 * AHEAD) && !speaks_for(7 + 2 * AHEAD),
+            "not for what was given up"
+        );
         references.close(7).expect("closes");
         assert_eq!(References::taken(&directory), Some(7));
         log_series(&directory, 9000);

@@ -75,7 +75,7 @@ fn why_not(
     } else if min_valid < start.held_from {
         // The log may have what is missing.
         Some("a block is gone that it leaves samples to")
-    } else if !References::speak_for(directory, &segments) {
+    } else if !References::speak_for(directory, &segments, start.last_ref) {
         Some("another program may have written here since")
     } else {
         None
