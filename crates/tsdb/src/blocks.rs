@@ -6,7 +6,7 @@ mod uploaded;
 
 pub use uploaded::UploadList;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -34,6 +34,8 @@ pub(crate) struct Blocks {
     open: Arc<[Arc<Block>]>,
     /// Those that cannot be read. They are tried again, and not complained about twice.
     bad: BTreeMap<Ulid, Bad>,
+    /// Those whose files changed since they were opened. What is open serves until the new files do.
+    changed: BTreeSet<Ulid>,
 }
 
 /// Why a block cannot be read.
@@ -68,23 +70,27 @@ impl Blocks {
         let names = block_names(directory)?;
         let mut open: Vec<Arc<Block>> = Vec::with_capacity(names.len());
         for ulid in &names {
-            if let Some(known) = self.open.iter().find(|it| it.meta().ulid == *ulid) {
-                open.push(Arc::clone(known));
+            let known = self.open.iter().find(|it| it.meta().ulid == *ulid).cloned();
+            if let Some(known) = known.clone().filter(|_| !self.changed.contains(ulid)) {
+                open.push(known);
                 continue;
             }
-            match Block::open(directory, &PathBuf::from(ulid.to_string())) {
-                Ok(block) if block.meta().ulid == *ulid => {
+            match (Block::open(directory, &PathBuf::from(ulid.to_string())), known) {
+                (Ok(block), _) if block.meta().ulid == *ulid => {
                     self.bad.remove(ulid);
+                    self.changed.remove(ulid);
                     open.push(Arc::new(block));
                 }
-                Ok(block) => {
+                (Err(_), Some(known)) => open.push(known),
+                (Ok(block), _) => {
                     let reason = format!("its name in meta.json is {}", block.meta().ulid);
                     self.complain(*ulid, Bad { reason, is_damaged: true });
                 }
-                Err(error) => self.complain(*ulid, Bad::new(&error)),
+                (Err(error), None) => self.complain(*ulid, Bad::new(&error)),
             }
         }
         self.bad.retain(|ulid, _| names.contains(ulid));
+        self.changed.retain(|ulid| names.contains(ulid));
         #[expect(clippy::cast_precision_loss, reason = "a number of blocks")]
         metrics.blocks.corrupt.set(self.bad.len() as f64);
         open.sort_by_key(|it| (it.meta().mint, it.meta().maxt));
@@ -289,8 +295,7 @@ impl Inner {
 
     /// Lets the next reload open these blocks again.
     pub(crate) fn read_again(&self, changed: &[&Meta]) {
-        let mut blocks = write(&self.blocks);
-        blocks.open = blocks.open.iter().filter(|it| !is_among(it, changed)).cloned().collect();
+        write(&self.blocks).changed.extend(changed.iter().map(|it| it.ulid));
     }
 
     /// Looks for blocks, then removes those that must go.
@@ -318,7 +323,11 @@ impl Inner {
         let directory = self.directory.as_ref();
         let mut next = {
             let now = read(&self.blocks);
-            Blocks { open: Arc::clone(&now.open), bad: now.bad.clone() }
+            Blocks {
+                open: Arc::clone(&now.open),
+                bad: now.bad.clone(),
+                changed: now.changed.clone(),
+            }
         };
         next.load(directory, &self.metrics)?;
         let sizes: Vec<(&Meta, u64)> =
@@ -380,8 +389,4 @@ fn without_newest_empty(
         }
     }
     gone
-}
-
-fn is_among(block: &Block, metas: &[&Meta]) -> bool {
-    metas.iter().any(|it| it.ulid == block.meta().ulid)
 }

@@ -109,7 +109,6 @@ impl Inner {
         let mut freed = 0;
         for ulid in giving_way(&sizes, missing) {
             let Some(block) = all.iter().find(|it| it.meta().ulid == ulid) else { continue };
-            self.read_again(&[block.meta()]);
             delete_block(self.directory.as_ref(), ulid)?;
             freed += block.n_bytes();
             self.metrics.blocks.floor_deletions.inc();
