@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use block::{Block, Meta};
 use model::Matcher;
+use storage::{Querier, SelectHints};
 
 use crate::compact::rewrite;
 use crate::db::Inner;
@@ -37,12 +38,30 @@ impl Inner {
         self.head().delete(mint, maxt, matchers).map_err(AdminError::Log)?;
         let directory = self.directory.as_ref();
         for block in self.blocks().iter().filter(|it| it.overlaps(mint, maxt)) {
+            if self.blocks_end() < block.meta().maxt {
+                self.delete_in_log(block, (mint, maxt), matchers)?;
+            }
             if block.delete(directory, mint, maxt, matchers)? {
                 let changed = Block::open(directory, block.path())?;
                 write(&self.blocks).replace(Arc::new(changed));
             }
         }
         Ok(())
+    }
+
+    /// Lets a start pass over what the log has of a block that was not cut in order.
+    fn delete_in_log(
+        &self,
+        block: &Arc<Block>,
+        (mint, maxt): (i64, i64),
+        matchers: &[Matcher],
+    ) -> Result<(), AdminError> {
+        let times = (mint.max(block.meta().mint), maxt.min(block.meta().maxt - 1));
+        let hints = SelectHints { mint: times.0, maxt: times.1, ..SelectHints::default() };
+        let found = block.querier(times.0, times.1).select(&hints, matchers);
+        let found = found.map_err(|error| AdminError::Log(error.to_string()))?;
+        let all = (0..found.len()).map(|at| found.labels(at));
+        self.head().log_deleted(all, times).map_err(AdminError::Log)
     }
 
     fn clean_tombstones(&self) -> Result<(), AdminError> {

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, RwLock};
 
 use block::{Interval, Intervals};
-use model::{Matcher, SeriesRef};
+use model::{Labels, Matcher, SeriesRef};
 use storage::Guard;
 use wal::record::{self, Kind, Tombstone};
 
 use super::Head;
+use super::index::Key;
 use super::open::Open;
 use super::series::{Page, Series, for_each_page};
 use crate::sync::{read, write};
@@ -103,16 +104,39 @@ impl Head {
                 }
             },
         );
+        self.log_stones(&stones, |Tombstone { series, mint, maxt }| {
+            self.deletions.add(series.0, Interval { mint, maxt });
+        })
+    }
+
+    /// Notes in the log that what blocks hold of series is deleted, for a start that finds their samples in the log:
+    /// late ones, of series that left the head perhaps.
+    ///
+    /// # Errors
+    /// If the log cannot be written, or there is no room for a series.
+    pub(crate) fn log_deleted(
+        &self,
+        all: impl Iterator<Item = Labels>,
+        (mint, maxt): (i64, i64),
+    ) -> Result<(), String> {
+        let mut key = Key::default();
+        let mut stones: Vec<Tombstone> = Vec::new();
+        for labels in all {
+            let series = self.find_or_make(&labels, &mut key).map_err(|error| error.to_string())?;
+            stones.push(Tombstone { series: SeriesRef(series), mint, maxt });
+        }
+        self.log_stones(&stones, |_| ())
+    }
+
+    /// Logs deletions; `each` is told of those that are.
+    fn log_stones(&self, stones: &[Tombstone], each: impl Fn(Tombstone)) -> Result<(), String> {
         let mut record = Vec::new();
-        let per_record = RECORD_BYTES / size_of::<Tombstone>();
-        for some in stones.chunks(per_record) {
+        for some in stones.chunks(RECORD_BYTES / size_of::<Tombstone>()) {
             record.clear();
             record::start(Kind::Tombstones, &mut record);
             some.iter().for_each(|it| record::put_tombstone(&mut record, *it));
             self.log(&[&record])?;
-            for Tombstone { series, mint, maxt } in some {
-                self.deletions.add(series.0, Interval { mint: *mint, maxt: *maxt });
-            }
+            some.iter().for_each(|it| each(*it));
         }
         Ok(())
     }

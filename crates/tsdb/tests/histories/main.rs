@@ -247,3 +247,62 @@ fn keeps_what_is_in_a_block_that_cannot_be_opened() {
     }
     world.end_well();
 }
+
+/// A late sample is the only one of its series, which leaves the head with it; then it is deleted in its block. The
+/// log has it still, and must know.
+#[test]
+fn deletes_late_samples_that_only_the_log_has() {
+    let setting = Setting {
+        disk: 7_033_195_648_930_176_324,
+        compression: wal::Compression::Zstd,
+        retention_ms: 400_000,
+        head_checkpoint_bytes: 0,
+        window_ms: 100_000,
+        stale_threshold: 0.3,
+        histograms: true,
+        ..PLAIN
+    };
+    let mut world = World::new(setting);
+    for step in [
+        Step::Late { series: 15, earlier: 292_510, n: 1, apart: 1632 },
+        Step::Scrape { from: 27, n: 37, later: 6486, by_ref: true, keep: true },
+        Step::Late { series: 13, earlier: 59_016, n: 1, apart: 1407 },
+        Step::Maintain,
+        Step::Delete { kind: 2, pattern: 3, ago: 62_485, len: 203_555 },
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}
+
+/// Two blocks become one, and the disk refuses to list what there is: then the two serve on.
+#[test]
+fn keeps_merged_blocks_until_what_they_became_is_open() {
+    let setting = Setting {
+        disk: 2_876_847_513_328_200_154,
+        compression: wal::Compression::Zstd,
+        segment_bytes: 32 << 10,
+        head_checkpoint_bytes: 1,
+        stale_threshold: 0.3,
+        float_xor2: true,
+        ..PLAIN
+    };
+    let fail = |after, step| Step::Fail { after, step: Box::new(step) };
+    let mut world = World::new(setting);
+    for step in [
+        Step::Scrape { from: 39, n: 28, later: 7980, by_ref: false, keep: true },
+        fail(200, Step::Maintain),
+        fail(3, Step::Restart),
+        fail(1, Step::Burst { from: 1, n: 1, scrapes: 141, interval: 460 }),
+        Step::Crash(Crash::Kill),
+        Step::Late { series: 8, earlier: 40_248, n: 24, apart: 544 },
+        fail(0, Step::Restart),
+        Step::Restart,
+        Step::EndSeries { from: 3, n: 32 },
+        fail(46, Step::Maintain),
+        fail(88, Step::Maintain),
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}
