@@ -182,7 +182,26 @@ fn steps_over_known_series() {
     );
 }
 
+/// The first sample of a page, without blanks before its name.
+fn first_sample(page: &str) -> Option<(String, u64, Option<i64>)> {
+    match Parser::new(page.as_bytes(), TextFormat::Prometheus).next() {
+        Some(Ok(Entry::Series(it))) => {
+            let raw = String::from_utf8_lossy(it.raw.trim_ascii_start()).into_owned();
+            Some((raw, it.value.to_bits(), it.t))
+        }
+        _ => None,
+    }
+}
+
 proptest! {
+    /// A line that begins with a blank is never plain, so it is read token by token.
+    #[test]
+    fn plain_lines_are_read_as_others(
+        line in "[a:1]{0,2}(\\{([a:1]{0,2} ?=?\"[b\\\\\n\"}é]{0,2}\",?){0,2}\\})?[ \t]{0,2}[-+1.e_NaIinf]{0,4}( [0-9]{1,2})?\n?",
+    ) {
+        prop_assert_eq!(first_sample(&line), first_sample(&format!(" {line}")));
+    }
+
     #[test]
     fn never_panics(page in "([a-b#{}\"=,\\\\\n\t 0-9.\u{0}é]|# TYPE |# HELP |# EOF| # \\{|a\\{b=\"c\"\\} 1\n){0,40}") {
         render(page.as_bytes(), TextFormat::Prometheus);
