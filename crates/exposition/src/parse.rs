@@ -43,6 +43,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Steps over empty lines, which mean nothing in Prometheus text.
+    #[inline]
     pub fn skip_empty_lines(&mut self) {
         while self.lexer.format == TextFormat::Prometheus
             && self.lexer.page.get(self.lexer.at) == Some(&b'\n')
@@ -52,6 +53,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The next `len` bytes, if a blank follows them: perhaps a series that the caller knows.
+    #[inline]
     pub fn peek(&self, len: usize) -> Option<&'a [u8]> {
         let rest = self.lexer.page.get(self.lexer.at..)?;
         let blank = *rest.get(len)?;

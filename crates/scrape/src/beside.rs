@@ -18,10 +18,14 @@ pub(crate) struct Current {
 impl Ingest<'_> {
     /// Appends the exemplars of a sample, in order of time. None fails a scrape, and that they are out of
     /// order is counted only if all are: else some were just seen before. `t`: the sample's time.
+    #[inline]
     pub(crate) fn exemplars(&mut self, sample: Sample<'_>, series: SeriesRef, t: i64) {
-        if !sample.has_exemplars() {
-            return;
+        if sample.has_exemplars() {
+            self.append_exemplars(sample, series, t);
         }
+    }
+
+    fn append_exemplars(&mut self, sample: Sample<'_>, series: SeriesRef, t: i64) {
         let mut all = sample.exemplars(t);
         all.sort_by(|a, b| a.t.cmp(&b.t).then(a.value.total_cmp(&b.value)));
         let late = all.iter().filter(|it| {
@@ -42,10 +46,14 @@ impl Ingest<'_> {
     }
 
     /// Hands on what the page says about a series, if that, or the series, is new.
+    #[inline]
     pub(crate) fn describe_series(&mut self, sample: Sample<'_>, series: SeriesRef, is_new: bool) {
-        if !self.job.log_metadata || !(is_new || self.family.changed) || series.0 == 0 {
-            return;
+        if self.job.log_metadata && (is_new || self.family.changed) && series.0 != 0 {
+            self.set_metadata(sample, series);
         }
+    }
+
+    fn set_metadata(&mut self, sample: Sample<'_>, series: SeriesRef) {
         let Some(slot) = self.family.slot else { return };
         let edited = self.edited_family(slot).cloned();
         let family = edited.or_else(|| self.cache.families().get(slot).map(|it| (**it).clone()));

@@ -78,6 +78,7 @@ impl Entry {
 }
 
 /// Hashes what identifies a line. Two lines with the same hash and length are held to be the same one.
+#[inline]
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(bytes)
 }

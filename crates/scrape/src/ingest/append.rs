@@ -48,7 +48,7 @@ impl Ingest<'_> {
         }
         let t = own_t.unwrap_or(self.t);
         let appended = self.append(Some(reference), t, sample);
-        if appended == Err(AppendError::UnknownSeries) {
+        if matches!(appended, Err(AppendError::UnknownSeries)) {
             // The database has dropped the series meanwhile: it starts again from its labels.
             self.counts.scraped -= 1;
             self.counts.kept -= 1;
@@ -198,31 +198,32 @@ impl Ingest<'_> {
     }
 
     /// Counts what storage refused. True if it took the sample.
+    #[inline]
     pub(super) fn appended<T>(&mut self, result: Result<T, AppendError>) -> Result<bool, Failure> {
-        let counter = match result {
-            Ok(_) => return Ok(true),
-            Err(
-                error @ (AppendError::InvalidLabels(_)
-                | AppendError::InvalidHistogram(_)
-                | AppendError::HistogramsUnsupported
-                | AppendError::StartOutOfOrder
-                | AppendError::StartNotBeforeSample),
-            ) => return Err(Failure::Page(error.to_string())),
-            Err(AppendError::OutOfOrder | AppendError::UnknownSeries) => {
-                &mut self.counts.out_of_order
-            }
-            Err(
-                AppendError::Duplicate { .. }
-                | AppendError::DuplicateOfHistogram { .. }
-                | AppendError::DuplicateHistogram,
-            ) => &mut self.counts.duplicate,
-            Err(AppendError::OutOfBounds | AppendError::TooOld) => &mut self.counts.out_of_bounds,
-            Err(AppendError::Limit(why)) => {
+        match result {
+            Ok(_) => Ok(true),
+            Err(error) => self.refused(error).map(|()| false),
+        }
+    }
+
+    fn refused(&mut self, error: AppendError) -> Result<(), Failure> {
+        let counter = match error {
+            AppendError::InvalidLabels(_)
+            | AppendError::InvalidHistogram(_)
+            | AppendError::HistogramsUnsupported
+            | AppendError::StartOutOfOrder
+            | AppendError::StartNotBeforeSample => return Err(Failure::Page(error.to_string())),
+            AppendError::OutOfOrder | AppendError::UnknownSeries => &mut self.counts.out_of_order,
+            AppendError::Duplicate { .. }
+            | AppendError::DuplicateOfHistogram { .. }
+            | AppendError::DuplicateHistogram => &mut self.counts.duplicate,
+            AppendError::OutOfBounds | AppendError::TooOld => &mut self.counts.out_of_bounds,
+            AppendError::Limit(why) => {
                 self.refusal = Some(why);
                 &mut self.counts.limited
             }
         };
         *counter += 1;
-        Ok(false)
+        Ok(())
     }
 }
