@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use block::{Block, Meta};
+use block::index::SeriesEntry;
+use block::{Block, Interval, Meta};
 use model::Matcher;
-use storage::{Querier, SelectHints};
 
 use crate::compact::rewrite;
 use crate::db::Inner;
@@ -49,19 +49,27 @@ impl Inner {
         Ok(())
     }
 
-    /// Lets a start pass over what the log has of a block that was not cut in order.
+    /// Lets a start pass over what the log has of a block that was not cut in order. A series' interval ends with what
+    /// the block has of it: what comes later is not concerned.
     fn delete_in_log(
         &self,
-        block: &Arc<Block>,
+        block: &Block,
         (mint, maxt): (i64, i64),
         matchers: &[Matcher],
     ) -> Result<(), AdminError> {
-        let times = (mint.max(block.meta().mint), maxt.min(block.meta().maxt - 1));
-        let hints = SelectHints { mint: times.0, maxt: times.1, ..SelectHints::default() };
-        let found = block.querier(times.0, times.1).select(&hints, matchers);
-        let found = found.map_err(|error| AdminError::Log(error.to_string()))?;
-        let all = (0..found.len()).map(|at| found.labels(at));
-        self.head().log_deleted(all, times).map_err(AdminError::Log)
+        let mut all = Vec::new();
+        let mut entry = SeriesEntry::default();
+        for number in block.series_matching(matchers)? {
+            block.index().read_series(number, &mut entry)?;
+            let (Some(first), Some(last)) = (entry.chunks.first(), entry.chunks.last()) else {
+                continue;
+            };
+            let (mint, maxt) = (mint.max(first.mint), maxt.min(last.maxt));
+            if mint <= maxt {
+                all.push((block.index().labels(&entry)?, Interval { mint, maxt }));
+            }
+        }
+        self.head().log_deleted(&all).map_err(AdminError::Log)
     }
 
     fn clean_tombstones(&self) -> Result<(), AdminError> {

@@ -114,16 +114,12 @@ impl Head {
     ///
     /// # Errors
     /// If the log cannot be written, or there is no room for a series.
-    pub(crate) fn log_deleted(
-        &self,
-        all: impl Iterator<Item = Labels>,
-        (mint, maxt): (i64, i64),
-    ) -> Result<(), String> {
+    pub(crate) fn log_deleted(&self, all: &[(Labels, Interval)]) -> Result<(), String> {
         let mut key = Key::default();
         let mut stones: Vec<Tombstone> = Vec::new();
-        for labels in all {
-            let series = self.find_or_make(&labels, &mut key).map_err(|error| error.to_string())?;
-            stones.push(Tombstone { series: SeriesRef(series), mint, maxt });
+        for (labels, Interval { mint, maxt }) in all {
+            let series = self.find_or_make(labels, &mut key).map_err(|error| error.to_string())?;
+            stones.push(Tombstone { series: SeriesRef(series), mint: *mint, maxt: *maxt });
         }
         self.log_stones(&stones, |_| ())
     }
