@@ -61,6 +61,10 @@ pub(crate) struct World {
     is_unkind: bool,
     /// There may be late samples, of a window that is closed by now.
     took_late: bool,
+    /// The power was cut: of some samples perhaps only a chunk file was left.
+    lost_power: bool,
+    /// When the process ended chunk files were in doubt, which the next start gives up for the log.
+    doubted_chunks: bool,
 }
 
 impl World {
@@ -101,6 +105,8 @@ impl World {
             n_values: 0,
             is_unkind: false,
             took_late: 0 < setting.window_ms,
+            lost_power: false,
+            doubted_chunks: false,
         }
     }
 

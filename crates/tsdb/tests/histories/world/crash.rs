@@ -21,6 +21,7 @@ impl World {
         if self.is_dead() {
             return;
         }
+        self.doubted_chunks |= self.doubts_chunks();
         let logs = [segments(&self.disk, "wal"), segments(&self.disk, "wbl")];
         let failed_sync = logs.iter().flatten().any(|it| self.disk.is_sync_failed(&it.1));
         self.disk = self.disk.kill();
@@ -74,11 +75,20 @@ impl World {
     /// Crashes; returns what must be left.
     fn fall(&mut self, crash: Crash) -> Rule {
         let rule = self.rule(crash);
+        self.doubted_chunks |= self.doubts_chunks();
+        self.lost_power |= rule.is_power();
         self.disk = crashed(&self.disk, crash);
         self.views = std::array::from_fn(|_| None);
         self.open = std::array::from_fn(|_| None);
         self.db = None;
         rule
+    }
+
+    /// True if a chunk file could not be synced.
+    fn doubts_chunks(&self) -> bool {
+        let files = self.disk.files().into_iter().map(|it| it.0);
+        let mut chunk_files = files.filter(|it| it.starts_with("chunks_head"));
+        chunk_files.any(|it| it.ends_with("unsynced") || self.disk.is_sync_failed(&it))
     }
 
     fn rule(&self, crash: Crash) -> Rule {
@@ -139,7 +149,11 @@ impl World {
         let found = everything(&db);
         let bound = self.retention_bound(&db);
         self.naive.remove_old(&found, bound);
-        self.naive.survive(&found, &is_required, segments);
+        // What a power cut left of the log is all that stands behind chunk files.
+        let is_alone = self.lost_power && std::mem::take(&mut self.doubted_chunks);
+        let is_required =
+            |t, kept: Kept| is_required(t, kept) && !(is_alone && kept.segments.is_none());
+        self.naive.survive(&found, is_required, segments);
         // Of what blocks may hold, the log gives exemplars up, and of series that ended.
         let (in_head, ends) = (self.now - RANGE / 2, 0.0 < self.setting.stale_threshold);
         let is_held = |t, kept| !ends && in_head <= t && is_required(t, kept);
