@@ -36,7 +36,7 @@ impl std::fmt::Display for FetchError {
 }
 
 /// Where a page is put.
-pub(crate) struct Into<'a> {
+pub(crate) struct Destination<'a> {
     pub(crate) body: &'a mut Vec<u8>,
     /// What it takes of the room for all pages.
     pub(crate) held: &'a mut Held,
@@ -72,9 +72,9 @@ impl Fetcher {
     pub(crate) async fn fetch(
         &mut self,
         job: &Job,
-        into: Into<'_>,
+        into: Destination<'_>,
     ) -> Result<Option<Format>, FetchError> {
-        let Into { body, held, buffers } = into;
+        let Destination { body, held, buffers } = into;
         let (connection, request) = match self {
             Self::Page(page) => {
                 // Collectors read files.
@@ -108,7 +108,7 @@ impl Fetcher {
             let mut packed = buffers.take();
             let read = response.read_into_room(&mut packed, limit, held).await.map_err(failed);
             let unpacked = match read {
-                Ok(()) => gunzip(&packed, limit, Into { body, held, buffers }).await,
+                Ok(()) => gunzip(&packed, limit, Destination { body, held, buffers }).await,
                 Err(error) => Err(error),
             };
             buffers.give(packed);
@@ -228,8 +228,8 @@ const PACKED_AT_MOST: usize = 1032;
 const UNPACKED_BYTES: u64 = 1 << 20;
 
 /// Unpacks a body, which must stay below `limit`.
-async fn gunzip(packed: &[u8], limit: usize, into: Into<'_>) -> Result<(), FetchError> {
-    let Into { body, held, buffers } = into;
+async fn gunzip(packed: &[u8], limit: usize, into: Destination<'_>) -> Result<(), FetchError> {
+    let Destination { body, held, buffers } = into;
     if packed.is_empty() {
         return Err(FetchError::Fetch("EOF".into()));
     }
@@ -371,7 +371,7 @@ mod tests {
 
     async fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, FetchError> {
         let (mut body, mut held) = (Vec::new(), Room::new(0).page());
-        let into = Into { body: &mut body, held: &mut held, buffers: &Buffers::default() };
+        let into = Destination { body: &mut body, held: &mut held, buffers: &Buffers::default() };
         gunzip(packed, limit, into).await.map(|()| body)
     }
 

@@ -19,7 +19,7 @@ use crate::ingest::{Counts, Failure, Ingest};
 use crate::job::Job;
 use crate::metadata::Interner;
 use crate::metrics::Metrics;
-use crate::page::{Buffers, FetchError, Fetcher, Into};
+use crate::page::{Buffers, Destination, FetchError, Fetcher};
 use crate::report::{self, Report};
 use crate::room::Room;
 use crate::status::{Health, LastScrape, Status};
@@ -149,7 +149,7 @@ impl Loop {
             Some(error) => Err(FetchError::Format(error)),
             None => {
                 let buffers = &self.context.buffers;
-                let into = Into { body: &mut body, held: &mut held, buffers };
+                let into = Destination { body: &mut body, held: &mut held, buffers };
                 fetcher.fetch(&self.job.job, into).await
             }
         };
