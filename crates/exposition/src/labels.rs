@@ -7,6 +7,7 @@ use memchr::{memchr, memchr2};
 use model::{LabelsBuilder, METRIC_NAME, METRIC_TYPE, METRIC_UNIT, MetricType, quote};
 use stdx::gofloat;
 
+use crate::plain;
 use crate::write::write_open_metrics_float;
 
 /// Why the labels of a series cannot be stored.
@@ -43,31 +44,20 @@ pub(crate) struct Rules {
 /// Reads `raw`, the text of a series or of an exemplar's labels, into `out`.
 pub(crate) fn read(raw: &[u8], rules: Rules, out: &mut LabelsBuilder) -> Result<(), LabelsError> {
     out.clear();
-    let open = memchr(b'{', raw).unwrap_or(raw.len());
-    // Blanks before a name belong to it; between name and brace they do not.
-    let name = raw[..open].trim_ascii_end();
-    if !name.is_empty() {
-        set(out, METRIC_NAME, &Written::plain(name).text()?)?;
-    }
-    let mut rest = raw.get(open + 1..).unwrap_or_default();
-    while let Some((name, behind)) = take_name(rest) {
-        let name = name.text()?;
-        match take_value(behind) {
-            None => {
-                set(out, METRIC_NAME, &name)?;
-                rest = behind;
-            }
-            Some((value, behind)) => {
-                let value = value.text()?;
-                rest = behind;
-                if rules.described && describes_family(&name) && out.get(&name).is_some() {
-                    continue;
-                }
-                match normalised(&name, &value, rules.kind) {
-                    Some(number) => set(out, &name, &number)?,
-                    None => set(out, &name, &value)?,
-                }
-            }
+    let raw = std::str::from_utf8(raw).map_err(|_| not_utf8(raw))?;
+    for (name, value) in Pairs::of(raw) {
+        let value = value.text();
+        let Some(name) = name else {
+            set(out, METRIC_NAME, &value)?;
+            continue;
+        };
+        let name = name.text();
+        if rules.described && describes_family(&name) && out.get(&name).is_some() {
+            continue;
+        }
+        match normalised(&name, &value, rules.kind) {
+            Some(number) => set(out, &name, &number)?,
+            None => set(out, &name, &value)?,
         }
     }
     Ok(())
@@ -75,19 +65,9 @@ pub(crate) fn read(raw: &[u8], rules: Rules, out: &mut LabelsBuilder) -> Result<
 
 /// Names the labels with an empty value.
 pub(crate) fn empty(raw: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    let open = memchr(b'{', raw).unwrap_or(raw.len());
-    let mut rest = raw.get(open + 1..).unwrap_or_default();
-    while let Some((name, behind)) = take_name(rest) {
-        let value = take_value(behind);
-        if value.is_some_and(|(it, _)| it.bytes.is_empty())
-            && let Ok(name) = name.text()
-        {
-            found.push(name.into_owned());
-        }
-        rest = value.map_or(behind, |(_, behind)| behind);
-    }
-    found
+    let raw = std::str::from_utf8(raw).unwrap_or_default();
+    let empty = Pairs::of(raw).filter(|(_, value)| value.0.is_empty());
+    empty.filter_map(|(name, _)| name).map(|it| it.text().into_owned()).collect()
 }
 
 /// Resolves `\\`, `\n`, and with `quotes` also `\"`; other escapes stay as they are.
@@ -117,66 +97,101 @@ fn set(out: &mut LabelsBuilder, name: &str, value: &str) -> Result<(), LabelsErr
     if out.add(name, value) { Ok(()) } else { Err(LabelsError::Duplicate(name.to_owned())) }
 }
 
+/// Names what is not UTF-8.
+fn not_utf8(raw: &[u8]) -> LabelsError {
+    let raw = String::from_utf8_lossy(raw);
+    let texts = Pairs::of(&raw).flat_map(|(name, value)| [name, Some(value)]).flatten();
+    let broken = texts.map(Written::text).find(|it| it.contains(char::REPLACEMENT_CHARACTER));
+    LabelsError::NotUtf8(broken.unwrap_or_default().into_owned())
+}
+
 /// A name or a value as the page has it.
 #[derive(Clone, Copy)]
-struct Written<'a> {
-    bytes: &'a [u8],
-    has_escapes: bool,
+struct Written<'a>(&'a str, Escapes);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Escapes {
+    None,
+    Some,
 }
 
 impl<'a> Written<'a> {
-    fn plain(bytes: &'a [u8]) -> Self {
-        Self { bytes, has_escapes: false }
-    }
-
-    fn text(self) -> Result<Cow<'a, str>, LabelsError> {
-        match std::str::from_utf8(self.bytes) {
-            Err(_) => Err(LabelsError::NotUtf8(String::from_utf8_lossy(self.bytes).into_owned())),
-            Ok(text) if self.has_escapes => Ok(Cow::Owned(unescape(text, true))),
-            Ok(text) => Ok(Cow::Borrowed(text)),
+    #[inline]
+    fn text(self) -> Cow<'a, str> {
+        match self.1 {
+            Escapes::Some => Cow::Owned(unescape(self.0, true)),
+            Escapes::None => Cow::Borrowed(self.0),
         }
     }
 }
 
-/// Takes a plain or quoted name, with what may stand before it.
-fn take_name(rest: &[u8]) -> Option<(Written<'_>, &[u8])> {
-    let rest = skip_blanks(rest);
-    let rest = rest.strip_prefix(b",").map_or(rest, skip_blanks);
-    match rest.first()? {
-        b'}' => None,
-        b'"' => Some(take_quoted(rest)),
-        _ => {
-            let len = rest.iter().position(|it| !(it.is_ascii_alphanumeric() || *it == b'_'));
-            let (name, rest) = rest.split_at(len.filter(|it| 0 < *it)?);
-            Some((Written::plain(name), rest))
+/// The labels of a series that the parser has accepted; the metric's name is a value without a name.
+struct Pairs<'a> {
+    /// In front of the brace.
+    name: &'a str,
+    /// Behind the brace, or behind the last label that was taken.
+    rest: &'a str,
+}
+
+impl<'a> Pairs<'a> {
+    fn of(raw: &'a str) -> Self {
+        let open = memchr(b'{', raw.as_bytes()).unwrap_or(raw.len());
+        // Blanks before a name belong to it; between name and brace they do not.
+        Self { name: raw[..open].trim_ascii_end(), rest: raw.get(open + 1..).unwrap_or_default() }
+    }
+
+    /// Takes a name, or a string in quotes.
+    #[inline]
+    fn word(&mut self) -> Option<Written<'a>> {
+        if self.rest.starts_with('"') {
+            return self.quoted();
         }
+        let len = plain::name_len(self.rest.as_bytes(), plain::IN_LABEL_NAME)?;
+        let (name, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        Some(Written(name, Escapes::None))
+    }
+
+    /// Takes a string in quotes.
+    #[inline]
+    fn quoted(&mut self) -> Option<Written<'a>> {
+        let rest = self.rest.strip_prefix('"')?;
+        let (mut at, mut escapes) = (0, Escapes::None);
+        loop {
+            at += memchr2(b'"', b'\\', rest.as_bytes().get(at..)?)?;
+            if rest.as_bytes()[at] == b'"' {
+                break;
+            }
+            escapes = Escapes::Some;
+            at += 2;
+        }
+        self.rest = &rest[at + 1..];
+        Some(Written(&rest[..at], escapes))
+    }
+
+    #[inline]
+    fn skip(&mut self, byte: u8) -> bool {
+        self.rest = self.rest.trim_start_matches([' ', '\t']);
+        let found = self.rest.as_bytes().first() == Some(&byte);
+        if found {
+            self.rest = self.rest[1..].trim_start_matches([' ', '\t']);
+        }
+        found
     }
 }
 
-/// Takes `="value"`; `None` if there is no `=`.
-fn take_value(rest: &[u8]) -> Option<(Written<'_>, &[u8])> {
-    let rest = skip_blanks(rest).strip_prefix(b"=")?;
-    let rest = skip_blanks(rest);
-    rest.starts_with(b"\"").then(|| take_quoted(rest))
-}
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (Option<Written<'a>>, Written<'a>);
 
-/// Splits a quoted string off: what is between the quotes, and what follows.
-fn take_quoted(rest: &[u8]) -> (Written<'_>, &[u8]) {
-    let (mut at, mut has_escapes) = (1, false);
-    while let Some(found) = rest.get(at..).and_then(|it| memchr2(b'"', b'\\', it)) {
-        at += found;
-        if rest[at] == b'"' {
-            return (Written { bytes: &rest[1..at], has_escapes }, &rest[at + 1..]);
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.name.is_empty() {
+            return Some((None, Written(std::mem::take(&mut self.name), Escapes::None)));
         }
-        has_escapes = true;
-        at += 2;
+        self.skip(b',');
+        let name = self.word()?;
+        if self.skip(b'=') { Some((Some(name), self.quoted()?)) } else { Some((None, name)) }
     }
-    (Written { bytes: &rest[1..], has_escapes }, &[])
-}
-
-fn skip_blanks(rest: &[u8]) -> &[u8] {
-    let len = rest.iter().position(|it| !matches!(it, b' ' | b'\t')).unwrap_or(rest.len());
-    &rest[len..]
 }
 
 fn normalised(name: &str, value: &str, kind: MetricType) -> Option<String> {

@@ -26,12 +26,13 @@ pub(crate) fn series_len(page: &[u8]) -> Option<usize> {
 }
 
 /// The length of the name at the start; `None` without one.
-fn name_len(text: &[u8], kind: u8) -> Option<usize> {
+#[inline]
+pub(crate) fn name_len(text: &[u8], kind: u8) -> Option<usize> {
     let len = text.iter().position(|it| BYTES[usize::from(*it)] & kind == 0)?;
     (0 < len && !text[0].is_ascii_digit()).then_some(len)
 }
 
-const IN_LABEL_NAME: u8 = 1;
+pub(crate) const IN_LABEL_NAME: u8 = 1;
 const IN_METRIC_NAME: u8 = 2;
 
 /// In which names each byte may stand.

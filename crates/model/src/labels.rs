@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::METRIC_NAME;
+use crate::builder::LabelsBuilder;
 use crate::label_list::LabelsRef;
 use crate::name::{is_legacy_label_name, quote};
 
@@ -159,10 +160,11 @@ impl Labels {
 
     /// Starts an edit of this set.
     pub fn to_builder(&self) -> LabelsBuilder {
-        LabelsBuilder {
-            pairs: self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            spare: Vec::new(),
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in self.iter() {
+            builder.set(name, value);
         }
+        builder
     }
 }
 
@@ -234,105 +236,6 @@ impl<'a> Iterator for LabelBytes<'a> {
         Some((name, value))
     }
 }
-
-/// An editable label set. Cheap to reuse: [`LabelsBuilder::clear`] keeps its memory.
-#[derive(Clone, Debug, Default)]
-pub struct LabelsBuilder {
-    /// Sorted by name, unique, values not empty.
-    pairs: Vec<(String, String)>,
-    /// Memory of labels that were cleared.
-    spare: Vec<(String, String)>,
-}
-
-impl LabelsBuilder {
-    /// Removes all labels.
-    pub fn clear(&mut self) {
-        self.spare.append(&mut self.pairs);
-    }
-
-    /// Sets `name` to `value`; an empty value removes the label.
-    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
-        match self.find(name) {
-            Ok(at) if value.is_empty() => drop(self.pairs.remove(at)),
-            Ok(at) => value.clone_into(&mut self.pairs[at].1),
-            Err(at) => self.insert(at, name, value),
-        }
-        self
-    }
-
-    /// Sets `name`, which must not be there, to `value`. False, and nothing is done, if it is.
-    pub fn add(&mut self, name: &str, value: &str) -> bool {
-        let place = self.find(name);
-        if let Err(at) = place {
-            self.insert(at, name, value);
-        }
-        place.is_err()
-    }
-
-    /// Removes `name` if it is there.
-    pub fn remove(&mut self, name: &str) -> &mut Self {
-        if let Ok(at) = self.find(name) {
-            self.pairs.remove(at);
-        }
-        self
-    }
-
-    /// Keeps the labels that `keep(name, value)` accepts.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) -> &mut Self {
-        self.pairs.retain(|(name, value)| keep(name, value));
-        self
-    }
-
-    /// Returns the value of `name`, if the label is there.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.find(name).ok().map(|at| self.pairs[at].1.as_str())
-    }
-
-    /// Walks `(name, value)` in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// True if there is no label.
-    pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
-    }
-
-    /// Counts the labels.
-    pub fn len(&self) -> usize {
-        self.pairs.len()
-    }
-
-    /// The finished set.
-    pub fn labels(&self) -> Labels {
-        Labels::from_sorted(self.iter())
-    }
-
-    fn find(&self, name: &str) -> Result<usize, usize> {
-        // Labels mostly come in their order.
-        if self.pairs.last().is_none_or(|(it, _)| it.as_str() < name) {
-            return Err(self.pairs.len());
-        }
-        self.pairs.binary_search_by(|(it, _)| it.as_str().cmp(name))
-    }
-
-    fn insert(&mut self, at: usize, name: &str, value: &str) {
-        if !value.is_empty() {
-            let mut pair = self.spare.pop().unwrap_or_default();
-            name.clone_into(&mut pair.0);
-            value.clone_into(&mut pair.1);
-            self.pairs.insert(at, pair);
-        }
-    }
-}
-
-impl PartialEq for LabelsBuilder {
-    fn eq(&self, other: &Self) -> bool {
-        self.pairs == other.pairs
-    }
-}
-
-impl Eq for LabelsBuilder {}
 
 /// Values longer than the three-byte length are cut: no scrape or write accepts one that long.
 const LEN_MAX: usize = 0xFF_FFFF;

@@ -10,6 +10,7 @@
 //! `…_ms`; ranges `mint..=maxt` are closed unless said otherwise. Types here are not serialisable:
 //! YAML lives in `config`, protobuf in `proto`, JSON in `api`.
 
+mod builder;
 pub mod duration;
 mod exemplar;
 mod histogram;
@@ -21,13 +22,14 @@ mod name;
 mod sample;
 mod target_group;
 
+pub use builder::LabelsBuilder;
 pub use exemplar::Exemplar;
 pub use histogram::{
     Bucket, ClassicError, ClassicHistogram, Converted, CounterResetHint, FloatHistogram, Histogram,
     HistogramError, SCHEMA_CUSTOM, SCHEMA_KNOWN, SCHEMA_MAX, SCHEMA_MIN, Span,
 };
 pub use label_list::{LabelList, LabelsRef, Speller};
-pub use labels::{Labels, LabelsBuilder};
+pub use labels::Labels;
 pub use matcher::{MatchType, Matcher};
 pub use metadata::{Metadata, MetricType};
 pub use name::{is_legacy_label_name, is_legacy_metric_name, quote};
