@@ -8,6 +8,7 @@ use model::{FloatHistogram, Labels, quote};
 use crate::account::Charge;
 use crate::annotation::{Monotonicity, Place, for_name};
 use crate::context::{Context, Worker};
+use crate::exec::drive::after;
 use crate::exec::group::{index, series_bytes};
 use crate::exec::merge::same_labelset;
 use crate::exec::scalar::Scalars;
@@ -124,7 +125,8 @@ impl Classic {
         columns: &mut [Column],
     ) -> Result<(), QueryError> {
         for ((at, bound), column) in histogram.buckets.iter().zip(columns) {
-            self.op.eval(*at as usize, worker, column)?;
+            let filled = self.op.eval(*at as usize, worker, column);
+            after(worker.context, self.op.as_ref(), filled)?;
             if let Err(le) = bound
                 && column.present().any()
             {

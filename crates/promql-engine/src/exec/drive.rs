@@ -92,6 +92,19 @@ pub(crate) fn hear(
     for_each(context, &Part { op, series }, &mut |_, _| Ok(()))
 }
 
+/// A result that came after the evaluation of `op`. If it is a failure, then `op` fails first if it does: operands are
+/// evaluated one after the other, each as a whole.
+pub(crate) fn after<T>(
+    context: &Context,
+    op: &dyn Operator,
+    result: Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    if let Err(QueryError::Exec(_)) = result {
+        hear(context, op, |_| true)?;
+    }
+    result
+}
+
 /// Some series of an operator.
 struct Part<'o> {
     op: &'o dyn Operator,

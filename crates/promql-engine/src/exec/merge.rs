@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::account::Charge;
 use crate::context::{Context, Worker};
+use crate::exec::drive::after;
 use crate::exec::group::series_bytes;
 use crate::exec::{Operator, Series, check_at, try_each_series};
 use crate::{Column, QueryError};
@@ -105,7 +106,7 @@ impl Operator for Joined {
                 let clash =
                     self.overlap == Overlap::Nothing && !out.is_empty() && !column.is_empty();
                 if clash || !out.merge(column) {
-                    return Err(same_labelset());
+                    return after(worker.context, self.op.as_ref(), Err(same_labelset()));
                 }
             }
             Ok(())

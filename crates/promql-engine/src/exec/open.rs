@@ -14,7 +14,7 @@ use crate::counts::Counting;
 use crate::exec::binary::{elements::Side, matching, sets, with_scalar};
 use crate::exec::call::{self, Map, MapOp};
 use crate::exec::classic::{Ask, Classic};
-use crate::exec::drive::{Materialized, hear, materialize};
+use crate::exec::drive::{Materialized, after, hear, materialize};
 use crate::exec::merge::{Overlap, unique};
 use crate::exec::range::{OverOp, RangeSource, SelectSource, SmoothedSelect, SubquerySource};
 use crate::exec::scalar::{ScalarSeries, Scalars, times};
@@ -249,7 +249,7 @@ impl<'q> Opener<'q> {
             (scalars, self.open(vector)?)
         } else {
             let vector = self.open(vector)?;
-            (self.after(vector.as_ref(), self.scalars(scalar))?, vector)
+            (after(self.context, vector.as_ref(), self.scalars(scalar))?, vector)
         };
         let op = with_scalar::WithScalar {
             op: it.op,
@@ -265,18 +265,9 @@ impl<'q> Opener<'q> {
         if drops_name { self.unique(op, Overlap::NoStep) } else { Ok(op) }
     }
 
-    /// What was opened after `op`. If that failed, then only if evaluating `op` does not fail: operands are
-    /// evaluated one after the other.
-    fn after<T>(&self, op: &dyn Operator, opened: Result<T, QueryError>) -> Result<T, QueryError> {
-        if opened.is_err() {
-            hear(self.context, op, |_| true)?;
-        }
-        opened
-    }
-
     fn vectors(&self, it: &Binary, plan: &Plan) -> Result<Box<dyn Operator>, QueryError> {
         let left = self.open(&it.left)?;
-        let right = self.after(left.as_ref(), self.open(&it.right))?;
+        let right = after(self.context, left.as_ref(), self.open(&it.right))?;
         let matching = it.matching.as_ref().expect("vectors are joined by a matching");
         if it.op.is_set() {
             return sets::open(self.context, it.op, left, right, matching);
@@ -350,12 +341,14 @@ impl<'q> Opener<'q> {
     }
 
     fn over(&self, over: &Over, grid: Grid) -> Result<OverOp, QueryError> {
-        let params = over.params.iter().map(|it| self.scalars(it)).collect::<Result<_, _>>()?;
         let range = &over.range;
+        let source = self.range(range)?;
+        let params = over.params.iter().map(|it| self.scalars(it)).collect();
+        let params = source.after(params, self.context)?;
         let slide = Slide { grid, shift: range.shift, range_ms: range.range_ms };
         Ok(OverOp {
             function: over.function,
-            source: self.range(range)?,
+            source,
             slide,
             wide: range.wide(&slide),
             params,
@@ -433,7 +426,7 @@ impl<'q> Opener<'q> {
     fn clamp(&self, it: &Call) -> Result<Box<dyn Operator>, QueryError> {
         let op = self.open(&it.args[0])?;
         let number = |at: usize| match it.args.get(at) {
-            Some(arg) => self.after(op.as_ref(), self.scalars(arg)),
+            Some(arg) => after(self.context, op.as_ref(), self.scalars(arg)),
             None => Ok(Scalars::Constant(1.0)),
         };
         let map = match it.function {

@@ -10,7 +10,7 @@ use storage::{Samples, SeriesSet};
 use crate::annotation::Place;
 use crate::context::{Context, WORK_BETWEEN_CHECKS, Worker};
 use crate::counts::Counting;
-use crate::exec::drive::hear;
+use crate::exec::drive::after;
 use crate::exec::scalar::Scalars;
 use crate::exec::select::pinned_name;
 use crate::exec::series::TYPE;
@@ -75,14 +75,16 @@ impl RangeSource {
         }
     }
 
-    /// Why a function over the range vector fails if `error` is what it says: a subquery is evaluated before the
-    /// function, so what fails there comes first.
-    fn failure(&self, error: QueryError, context: &Context) -> QueryError {
-        match (self, &error) {
-            (Self::Subquery(it), QueryError::Exec(_)) => {
-                hear(context, it.op.as_ref(), |_| true).err().unwrap_or(error)
-            }
-            _ => error,
+    /// What comes after the range vector: a subquery is evaluated before the function and its parameters, so what
+    /// fails there comes first.
+    pub(crate) fn after<T>(
+        &self,
+        result: Result<T, QueryError>,
+        context: &Context,
+    ) -> Result<T, QueryError> {
+        match self {
+            Self::Select(_) => result,
+            Self::Subquery(it) => after(context, it.op.as_ref(), result),
         }
     }
 
@@ -385,7 +387,7 @@ impl Operator for OverOp {
             let slide = self.wide.as_ref().map_or(&self.slide, |it| &it.slide);
             let counting = slide.count(samples, worker, counts_now)?;
             let found = worker.with_counting(counting, |worker| self.fill(samples, worker, out));
-            let found = found.map_err(|error| self.source.failure(error, worker.context))?;
+            let found = self.source.after(found, worker.context)?;
             self.note(at, found, out, worker.context);
             Ok(())
         })

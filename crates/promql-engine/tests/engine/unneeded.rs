@@ -86,6 +86,19 @@ fn operands_fail_before_what_follows_them() {
     bench.check(&format!("clamp_min({clash}, {many})"), error);
     bench.check(&format!("absent({clash})"), error);
     bench.check("absent_over_time({x=\"1\", __name__=~\"g|k\"}[2m])", "");
+    bench.check(&format!("quantile_over_time({many}, ({clash})[2m:1m])"), error);
+}
+
+#[test]
+fn the_left_side_fails_first_whichever_series_meet() {
+    let bench = Bench::new(9, &format!("{SERIES} g{{x=\"2\"}} 0+1x10\nk{{x=\"2\"}} 0+1x10"));
+    let smooth = "double_exponential_smoothing(h[2m], 1, 0.5)";
+    let clash = "delta({x=~\"1|2\", __name__=~\"g|k|h\"}[2m])";
+    let refused = "error: invalid smoothing factor. Expected: 0 < sf < 1, got: 1.000000";
+    bench.check(&format!("{smooth} / {clash}"), refused);
+    bench.check(&format!("{smooth} / on (y) {clash}"), refused);
+    bench.check(&format!("{smooth} and {clash}"), refused);
+    bench.check_range(&format!("{smooth} / abs({{__name__=~\"g|k\"}})"), (2, 9), refused);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::with_scalar::drops_name;
 use crate::account::Charge;
 use crate::annotation::{Level, Place};
 use crate::context::{Context, Worker};
-use crate::exec::drive::{hear, materialize};
+use crate::exec::drive::{after, hear, materialize};
 use crate::exec::group::{Signatures, index, series_bytes, signatures, sorted};
 use crate::exec::series::without_metadata;
 use crate::exec::{Operator, Series, check_at};
@@ -53,7 +53,8 @@ pub(crate) fn open(
     let met = pairs.iter().map(|it| it.left);
     let left = prepared(context, left, card == Cardinality::OneToMany, met)?;
     let met = pairs.iter().map(|it| it.right);
-    let right = prepared(context, right, card == Cardinality::ManyToOne, met)?;
+    let right = prepared(context, right, card == Cardinality::ManyToOne, met);
+    let right = after(context, left.as_ref(), right)?;
     let (op, return_bool, place) = (spec.op, spec.return_bool, spec.place);
     Ok(Box::new(Matched { left, right, pairs, op, return_bool, place, _charge: charge }))
 }
@@ -93,7 +94,7 @@ fn hear_unmatched(
     charge.add_room::<bool>(op.len())?;
     let mut is_met = vec![false; op.len()];
     met.for_each(|at| is_met[at as usize] = true);
-    hear(context, op, |at| !is_met[at])
+    after(context, op, hear(context, op, |at| !is_met[at]))
 }
 
 fn is_repeated(indices: impl Iterator<Item = u32>) -> bool {
@@ -222,12 +223,16 @@ impl Operator for Matched {
 
     fn eval(&self, at: usize, worker: &mut Worker<'_>, out: &mut Column) -> Result<(), QueryError> {
         let pair = &self.pairs[at];
-        self.left.eval(pair.left as usize, worker, out)?;
-        if out.is_empty() && self.right.is_quiet() {
+        let (left, right) = (self.left.as_ref(), self.right.as_ref());
+        let filled = left.eval(pair.left as usize, worker, out);
+        after(worker.context, left, filled)?;
+        if out.is_empty() && right.is_quiet() {
             return Ok(());
         }
-        worker.with_column(self.steps(), |worker, right| {
-            self.right.eval(pair.right as usize, worker, right)?;
+        worker.with_column(self.steps(), |worker, column| {
+            let filled = right.eval(pair.right as usize, worker, column);
+            after(worker.context, left, after(worker.context, right, filled))?;
+            let right = column;
             if out.is_empty() {
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use promql::ast::{BinaryOp, VectorMatching};
 use crate::account::Charge;
 use crate::bitmap::Bitmap;
 use crate::context::{Context, Worker};
-use crate::exec::drive::{Materialized, for_each, hear, materialize};
+use crate::exec::drive::{Materialized, after, for_each, hear, materialize};
 use crate::exec::group::{index, series_bytes, signatures};
 use crate::exec::{Operator, Series, check_at};
 use crate::{Column, QueryError};
@@ -24,10 +24,12 @@ pub(crate) fn open(
     if op == BinaryOp::Or {
         return open_or(context, left, right, &of.left, &of.right, of.n);
     }
-    let (present, charge) = presence(context, right.as_ref(), &of.right, of.n)?;
+    let present = presence(context, right.as_ref(), &of.right, of.n);
+    let (present, charge) = after(context, left.as_ref(), present)?;
     let intersection = op == BinaryOp::And;
     let can_come_out = |at: usize| !intersection || present[of.left[at] as usize].is_some();
-    hear(context, left.as_ref(), |at| !can_come_out(at))?;
+    let heard = hear(context, left.as_ref(), |at| !can_come_out(at));
+    after(context, left.as_ref(), heard)?;
     let series = (0..left.len()).filter(|at| can_come_out(*at)).map(index).collect();
     Ok(Box::new(Masked {
         op: left,
@@ -134,12 +136,13 @@ fn open_or(
         }
     }
     let mut out = Union { by_labels, series, columns, charge };
-    for_each(context, right.as_ref(), &mut |at, column| {
+    let united = for_each(context, right.as_ref(), &mut |at, column| {
         if let Some(bits) = &present[right_of[at] as usize] {
             column.retain(|step| !bits.get(step));
         }
         if column.is_empty() { Ok(()) } else { out.add(right.series(at), column) }
-    })?;
+    });
+    after(context, right.as_ref(), united)?;
     Ok(Box::new(Materialized::new(steps, out.series, out.columns, out.charge)))
 }
 

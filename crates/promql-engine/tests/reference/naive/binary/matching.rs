@@ -23,6 +23,8 @@ impl Naive<'_> {
                 let mut notes = Notes::default();
                 let out = self.match_up(it, matching, &left, &right, &mut notes)?;
                 self.notes.borrow_mut().append(notes.last());
+                // Before what is wrong at later steps.
+                collect(vec![(t, out.clone())])?;
                 out
             };
             steps.push((t, out));
