@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::account::Charge;
 use crate::context::{Context, Worker};
-use crate::exec::drive::after;
+use crate::exec::drive::{after, materialize};
 use crate::exec::group::series_bytes;
 use crate::exec::{Operator, Series, check_at, try_each_series};
 use crate::{Column, QueryError};
@@ -22,16 +22,21 @@ pub(crate) enum Overlap {
 }
 
 /// Makes the labels of `op` unique: returns it as it is if they are, otherwise joins series with equal
-/// labels as their columns are asked for.
+/// labels as their columns are asked for. What is joined is where the first of its parts with a point was.
 pub(crate) fn unique(
     context: &Context,
     op: Box<dyn Operator>,
     overlap: Overlap,
 ) -> Result<Box<dyn Operator>, QueryError> {
-    Ok(match duplicates(context, op.as_ref())? {
-        Some((parts, charge)) => Box::new(Joined { op, parts, overlap, _charge: charge }),
-        None => op,
-    })
+    let Some((mut parts, charge)) = duplicates(context, op.as_ref())? else { return Ok(op) };
+    // Elsewhere upstream has no order either.
+    if op.steps() == 1 || overlap == Overlap::Nothing {
+        let all = materialize(context, op)?;
+        let has_point = |part: &&usize| !all.columns[**part].is_empty();
+        parts.sort_by_cached_key(|parts| parts.iter().find(has_point).copied());
+        return Ok(Box::new(Joined { op: Box::new(all), parts, overlap, _charge: charge }));
+    }
+    Ok(Box::new(Joined { op, parts, overlap, _charge: charge }))
 }
 
 /// The error of two elements with equal labels at one step.
