@@ -90,6 +90,12 @@ impl Column {
         self.present.count() + self.histograms().len()
     }
 
+    /// The last step with a point.
+    pub(crate) fn last_step(&self) -> Option<usize> {
+        let histogram = self.histograms().last().map(|(at, _)| *at as usize);
+        self.present.ones().last().max(histogram)
+    }
+
     /// What is at step `at`.
     pub fn point(&self, at: usize) -> Option<PointRef<'_>> {
         match self.float(at) {

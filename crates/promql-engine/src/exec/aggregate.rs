@@ -48,6 +48,9 @@ pub(crate) fn fold(
         }
         let state = state.as_mut().expect("just made");
         state.add(column);
+        if groups.drops(at) {
+            column.mark(state.dropping.get_or_insert_with(|| Bitmap::new(steps)));
+        }
         if column.histograms().is_empty() {
             return Ok(());
         }
@@ -80,9 +83,12 @@ fn finish(
 ) -> (Vec<Series>, Vec<Column>) {
     let mut kept = (Vec::new(), Vec::new());
     for at in seen.iter().map(|at| *at as usize) {
-        let Some(state) = states[at].take() else { continue };
-        kept.0.push(groups.series[at].clone());
-        kept.1.push(state.finish(aggregate, steps));
+        let Some(mut state) = states[at].take() else { continue };
+        let dropping = state.dropping.take();
+        let column = state.finish(aggregate, steps);
+        let drop_name = dropping.zip(column.last_step()).is_some_and(|(bits, at)| bits.get(at));
+        kept.0.push(Series { drop_name, ..groups.series[at].clone() });
+        kept.1.push(column);
     }
     kept
 }
@@ -109,6 +115,8 @@ struct State {
     histograms: Option<Bitmap>,
     /// The histograms themselves, for sums and means.
     sums: Option<Histograms>,
+    /// Where there was a point of a series whose name is to disappear: the last step decides for the group.
+    dropping: Option<Bitmap>,
 }
 
 enum Fold {
@@ -157,7 +165,8 @@ impl State {
             }
             _ => Fold::Presence,
         };
-        Ok(Self { fold, floats: Bitmap::new(steps), histograms: None, sums: None })
+        let floats = Bitmap::new(steps);
+        Ok(Self { fold, floats, histograms: None, sums: None, dropping: None })
     }
 
     fn add(&mut self, column: &Column) {
@@ -286,7 +295,7 @@ impl Spread {
 pub(crate) fn quantiles(
     context: &Context,
     op: Box<dyn Operator>,
-    groups: Groups,
+    mut groups: Groups,
     phi: &Scalars,
     place: Place,
     param_place: Place,
@@ -305,10 +314,11 @@ pub(crate) fn quantiles(
     }
     note(context, AggregateOp::Quantile, place, ignored, false);
     let (mut series, mut columns, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+    let all = std::mem::take(&mut groups.series);
     let mut rows: Vec<(Series, Vec<usize>)> =
-        groups.series.into_iter().zip(members).filter(|(_, it)| !it.is_empty()).collect();
+        all.into_iter().zip(members).filter(|(_, it)| !it.is_empty()).collect();
     rows.sort_unstable_by_key(|(_, members)| members[0]);
-    for (group, members) in rows {
+    for (mut group, members) in rows {
         charge.add_columns(1, steps)?;
         let mut out = Column::default();
         out.reset(steps);
@@ -324,6 +334,11 @@ pub(crate) fn quantiles(
                 out.set(step, quantile(phi.at(step), &mut scratch));
             }
         }
+        let last = out.last_step();
+        group.drop_name = last.is_some_and(|step| {
+            let drops = |at: &usize| groups.drops(*at) && input.columns[*at].point(step).is_some();
+            members.iter().any(drops)
+        });
         series.push(group);
         columns.push(out);
     }

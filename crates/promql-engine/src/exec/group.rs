@@ -74,9 +74,18 @@ fn put(key: &mut Vec<u8>, (name, value): (&[u8], &[u8])) {
 pub(crate) struct Groups {
     /// For each series its group.
     pub(crate) of: Vec<u32>,
-    /// The groups, in order of their first series.
+    /// The groups, in order of their first series. Whether their names disappear depends on who has points.
     pub(crate) series: Vec<Series>,
+    /// For each series whether its name is to disappear; empty if groups have no labels.
+    drops: Vec<bool>,
     charge: Charge,
+}
+
+impl Groups {
+    /// True if the name of series `at` is to disappear.
+    pub(crate) fn drops(&self, at: usize) -> bool {
+        self.drops.get(at) == Some(&true)
+    }
 }
 
 /// Groups the series of `op` for an aggregation. Looks at no label if all are one group.
@@ -85,7 +94,8 @@ pub(crate) fn group(
     grouping: &Grouping,
     context: &Context,
 ) -> Result<Groups, QueryError> {
-    let mut groups = Groups { of: Vec::new(), series: Vec::new(), charge: context.charge() };
+    let (of, series, drops) = (Vec::new(), Vec::new(), Vec::new());
+    let mut groups = Groups { of, series, drops, charge: context.charge() };
     if op.len() == 0 {
         return Ok(groups);
     }
@@ -100,8 +110,9 @@ pub(crate) fn group(
     } else {
         Keep::only(&grouping.labels)
     };
-    groups.charge.add(4 * op.len() as u64, 0)?;
+    groups.charge.add(5 * op.len() as u64, 0)?;
     groups.of.reserve_exact(op.len());
+    groups.drops.reserve_exact(op.len());
     let mut grouper = Grouper { keep, known: HashMap::new(), key: Vec::new(), groups };
     try_each_series(context, op, |series| grouper.add(series))?;
     Ok(grouper.groups)
@@ -122,8 +133,7 @@ impl Grouper<'_> {
         let group = match known.get(key) {
             Some(group) => *group,
             None => {
-                let labels = keep.of(&series.labels.to_labels());
-                let new = Series { labels, drop_name: false };
+                let new = Series::new(keep.of(&series.labels.to_labels()));
                 groups.charge.add(key_bytes(key) + series_bytes(&new), 0)?;
                 let group = index(groups.series.len());
                 known.insert(key.clone(), group);
@@ -131,8 +141,8 @@ impl Grouper<'_> {
                 group
             }
         };
-        groups.series[group as usize].drop_name |= series.drop_name;
         groups.of.push(group);
+        groups.drops.push(series.drop_name);
         Ok(())
     }
 }

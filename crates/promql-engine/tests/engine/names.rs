@@ -40,6 +40,21 @@ fn names_disappear_at_the_end() {
 }
 
 #[test]
+fn the_last_step_decides_on_the_name_of_a_group() {
+    let bench = Bench::with(
+        Options { delayed_name_removal: true, ..Options::default() },
+        4,
+        "a{x=\"1\"} 1x9\na{x=\"2\"} _ _ 1 1 1 stale",
+    );
+    let sum = "sum by (__name__) (a{x=\"1\"} or abs(a{x=\"2\"}))";
+    bench.check_range(sum, (1, 3), "{} 1 2 2");
+    bench.check_range(sum, (1, 5), "{__name__=\"a\"} 1 2 2 2 1");
+    let median = "quantile by (__name__) (0.5, a{x=\"1\"} or abs(a{x=\"2\"}))";
+    bench.check_range(median, (1, 3), "{} 1 1 1");
+    bench.check_range(median, (1, 5), "{__name__=\"a\"} 1 1 1 1 1");
+}
+
+#[test]
 fn equal_series_join_if_they_never_meet() {
     let bench = Bench::new(10, "a 1 1 stale\nb _ _ 2 2 2\nc _ 3");
     bench.check_range("-{__name__=~\"a|b\"}", (0, 4), "{} -1 -1 -2 -2 -2");
