@@ -42,8 +42,8 @@ pub(crate) struct Settings {
     pub(crate) delayed_names: bool,
     pub(crate) type_and_unit: bool,
     pub(crate) start_timestamps: bool,
-    /// Where the order of elements decides and is free (ties in `topk`, the first of `limitk`, which of several
-    /// duplicates an error names): as they come, or in one of many other orders.
+    /// Where the order of elements decides and is free (ties in `topk`, the first of `limitk`, what `count_values`
+    /// counted, which of several duplicates an error names): as they come, or in one of many other orders.
     pub(crate) order: Order,
 }
 

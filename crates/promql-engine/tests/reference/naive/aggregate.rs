@@ -12,7 +12,7 @@ use super::labels::{by_value, text, with_label};
 use super::rate::mixed_buckets;
 use super::scalar::{Kahan, mean, quantile, quantile_note};
 use super::value::{Element, Point, Value, at, collect};
-use super::{Decode, Grid, Naive};
+use super::{Decode, Grid, Naive, Order};
 
 impl Naive<'_> {
     pub(super) fn aggregate(
@@ -62,7 +62,12 @@ impl Naive<'_> {
             }
             steps.push((t, out));
         }
-        Ok(Value::Vector(collect(steps)?))
+        match it.op {
+            Op::Topk | Op::Bottomk | Op::Limitk | Op::LimitRatio => {
+                Ok(Value::Vector(collect(steps)?))
+            }
+            _ => collect_groups(steps),
+        }
     }
 
     /// Looks at the parameter at all steps. False if nothing can come out.
@@ -230,7 +235,7 @@ impl Naive<'_> {
         let input = self.vector(&it.expr, grid, decode)?;
         let mut steps = Vec::new();
         for t in grid.times() {
-            let mut found: Vec<(Labels, bool, f64)> = Vec::new();
+            let mut found: Vec<Element> = Vec::new();
             for element in at(&input, t) {
                 let value = match &element.point {
                     Point::Float(v) => format_f(*v),
@@ -242,18 +247,33 @@ impl Naive<'_> {
                     by.push(label.to_owned());
                 }
                 let group = grouped(&by, it.without, &labels);
-                match found.iter_mut().find(|it| it.0 == group) {
-                    Some((_, drops, n)) => (*drops, *n) = (*drops || element.drops, *n + 1.0),
-                    None => found.push((group, element.drops, 1.0)),
+                match found.iter_mut().find(|it| it.labels == group) {
+                    Some(it) => {
+                        it.drops |= element.drops;
+                        it.point = Point::Float(it.point.float().unwrap_or_default() + 1.0);
+                    }
+                    None => {
+                        found.push(Element { labels: group, point: Point::Float(1.0), ..element })
+                    }
                 }
             }
-            let elements = found.into_iter().enumerate().map(|(rank, (labels, drops, n))| {
-                Element { labels, drops, point: Point::Float(n), rank }
-            });
-            steps.push((t, elements.collect()));
+            if self.settings.order != Order(0) {
+                self.settings.order.arrange(&mut found);
+                found.iter_mut().enumerate().for_each(|(rank, it)| it.rank = rank);
+            }
+            steps.push((t, found));
         }
-        Ok(Value::Vector(collect(steps)?))
+        collect_groups(steps)
     }
+}
+
+/// The series of groups. Whether their names disappear is settled at the last step.
+fn collect_groups(steps: Vec<(i64, Vec<Element>)>) -> Result<Value, String> {
+    let elements = steps.iter().flat_map(|it| &it.1);
+    let drops: BTreeMap<Labels, bool> = elements.map(|it| (it.labels.clone(), it.drops)).collect();
+    let mut all = collect(steps)?;
+    all.iter_mut().for_each(|it| it.drops = drops[&it.labels]);
+    Ok(Value::Vector(all))
 }
 
 /// The first histogram with buckets of another kind than those before it.

@@ -10,7 +10,7 @@ use super::labels::{text, with_label};
 use super::notes::{Forced, for_name};
 use super::quantile::Nans;
 use super::scalar::quantile_note;
-use super::value::{Element, Point, Value, at, collect, without_metadata};
+use super::value::{Element, Point, SAME_LABELSET, Value, at, collect, without_metadata};
 use super::{Decode, Grid, Naive};
 
 /// The buckets of one classic histogram, or a native one.
@@ -67,7 +67,7 @@ impl Naive<'_> {
         let pos = vector.pos().start;
         let mut steps = Vec::new();
         for t in grid.times() {
-            let groups = self.groups(&at(&series, t), pos);
+            let groups = self.groups(&at(&series, t), pos)?;
             let params: Vec<f64> = params.iter().map(|it| it[&t]).collect();
             let mut out = Vec::new();
             if name != "histogram_fraction" {
@@ -100,14 +100,16 @@ impl Naive<'_> {
         Ok(Value::Vector(collect(steps)?))
     }
 
-    fn groups(&self, all: &[Element], pos: usize) -> Vec<Group> {
+    fn groups(&self, all: &[Element], pos: usize) -> Result<Vec<Group>, String> {
         let delayed = self.settings.delayed_names;
         let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
         for element in all {
             let name = element.labels.metric_name();
             let shown = if delayed { name } else { "" };
-            let (key, upper) = match &element.point {
-                Point::Hist(_) => (element.labels.clone(), None),
+            let key = element.labels.filter(|it| it != "le");
+            let upper = match &element.point {
+                // Upstream tells these apart by `le`, too: see COMPAT.md.
+                Point::Hist(_) => None,
                 Point::Float(_) => {
                     let le = element.labels.value("le");
                     let Ok(upper) = stdx::gofloat::parse(le) else {
@@ -121,7 +123,7 @@ impl Naive<'_> {
                         );
                         continue;
                     };
-                    (element.labels.filter(|it| it != "le"), Some(upper))
+                    Some(upper)
                 }
             };
             let group = groups.entry(key.clone()).or_insert_with(|| Group {
@@ -132,6 +134,7 @@ impl Naive<'_> {
             });
             match (upper, &element.point) {
                 (Some(upper), Point::Float(v)) => group.classic.push((upper, *v)),
+                (_, Point::Hist(_)) if group.native.is_some() => return Err(SAME_LABELSET.into()),
                 (_, Point::Hist(it)) => group.native = Some(it.clone()),
                 _ => unreachable!("floats have a bound"),
             }
@@ -147,7 +150,7 @@ impl Naive<'_> {
             }
             !mixed
         });
-        groups
+        Ok(groups)
     }
 
     fn quantile(&self, it: &Group, q: f64, (t, pos): (i64, usize)) -> f64 {

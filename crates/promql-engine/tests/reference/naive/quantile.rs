@@ -75,11 +75,11 @@ impl Hist {
             return if self.sum.is_nan() { (f64::NAN, Some(Nans::Hit)) } else { (it.upper, None) };
         }
         rank = if forward { rank - (seen - it.count) } else { seen - rank };
-        let total: f64 = buckets.iter().map(|it| it.count).sum();
+        // It counts on from where it was, which is less than all before if that was more than the count.
+        let rest = buckets.get(at + 1..).unwrap_or_default();
+        let total = rest.iter().fold(seen, |total, it| total + it.count);
         let nans = (self.sum.is_nan() && total < self.count).then_some(Nans::Present);
-        if let Some(last) =
-            buckets.get(at + 1..).and_then(<[Bucket]>::last).filter(|_| self.sum.is_nan())
-        {
+        if let Some(last) = rest.last().filter(|_| self.sum.is_nan()) {
             // As upstream has it: counting on to find out about NaN, it loses the bucket that it found.
             it = *last;
         }
