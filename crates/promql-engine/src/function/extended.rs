@@ -192,7 +192,8 @@ pub(crate) fn fill_counts(
 
 /// The samples of one window, with its borders as samples of their own.
 pub(crate) fn clip(wide: &Wide, window: &Window<'_>, out: &mut Samples) {
-    let Some(borders) = wide.borders(window, false) else { return };
+    let used = wide.used(window);
+    let Some(borders) = used.and_then(|it| wide.borders(&it, false)) else { return };
     out.push(borders.start, borders.left);
     for (t, v) in borders.t.iter().zip(borders.v).filter(|(t, _)| **t < borders.end) {
         out.push(*t, *v);

@@ -77,3 +77,10 @@ fn a_sample_at_the_border_needs_none_behind_it() {
     let bench = Bench::new(0, "m {{count:1 sum:1 counter_reset_hint:gauge}} 5");
     bench.check("delta(m[90s] smoothed)", "{} histogram(0)");
 }
+
+#[test]
+fn a_window_without_length_that_ends_on_a_sample_is_empty() {
+    let bench = Bench::new(1, "g 7 7 7");
+    bench.check("g[(1ms + range()) / 2] smoothed", "");
+    bench.check("increase(g[(1ms + range()) / 2] smoothed)", "");
+}

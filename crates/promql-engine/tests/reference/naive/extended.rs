@@ -34,6 +34,19 @@ impl Wide {
     }
 }
 
+/// What a window with values on its ends is made of: its samples from the newest one at or before its start on, up to
+/// the one at its end, or the first one behind it. `None` if it is all before the window, or behind it.
+fn used(window: &Window<'_>) -> Option<Vec<Sample>> {
+    let mut samples = from_baseline(window)?;
+    if samples.first()?.t > window.end {
+        return None;
+    }
+    if let Some(last) = samples.iter().position(|it| it.t >= window.end) {
+        samples.truncate(last + 1);
+    }
+    samples.last().is_some_and(|it| window.start < it.t).then_some(samples)
+}
+
 /// The window's samples from the newest one at or before its start on; `None` if none lies behind its start.
 pub(super) fn from_baseline(window: &Window<'_>) -> Option<Vec<Sample>> {
     if window.samples.last()?.t <= window.start {
@@ -92,13 +105,7 @@ impl Naive<'_> {
         kind: Kind,
         window: &Window<'_>,
     ) -> Option<Point> {
-        let samples = from_baseline(window)?;
-        if samples.first()?.t > window.end {
-            return None;
-        }
-        // Up to the one at the end, or the first one behind it.
-        let n = samples.iter().position(|it| it.t >= window.end).map_or(samples.len(), |it| it + 1);
-        let samples = &samples[..n];
+        let samples = used(window)?;
         let hists = samples.iter().filter(|it| it.point.hist().is_some()).count();
         if hists != 0 && hists != samples.len() {
             self.warn(window.pos, mixed_types(window.name));
@@ -121,7 +128,7 @@ impl Naive<'_> {
             _ => last.point.clone(),
         };
         // What lies between the samples that the ends are made of.
-        let inner: Vec<&Sample> = samples.iter().take(n - 1).skip(1).collect();
+        let inner: Vec<&Sample> = samples.iter().take(samples.len() - 1).skip(1).collect();
         let per_second = if kind == Kind::Rate { seconds(window.end - window.start) } else { 1.0 };
         if hists != 0 {
             // What was lost on the way to the left border is not in its value.
@@ -187,14 +194,11 @@ impl Naive<'_> {
         if window.samples.iter().any(|it| it.point.hist().is_some()) {
             return Err(format!("{} modifier is not supported with histograms", wide.name()));
         }
-        let Some(samples) = from_baseline(window) else { return Ok(Vec::new()) };
+        let Some(samples) = used(window) else { return Ok(Vec::new()) };
         let inside = |it: &&Sample| window.start < it.t && it.t < window.end;
         let mut all: Vec<Sample> = samples.iter().filter(inside).cloned().collect();
         let at = |t, point| Sample { t, start: 0, point };
         let Some(first) = samples.first() else { return Ok(Vec::new()) };
-        if wide == Wide::Smoothed && first.t > window.end {
-            return Ok(Vec::new());
-        }
         let left = match wide {
             Wide::Smoothed if first.t < window.start => {
                 self.between((first, &samples[1]), window.start, false, (window.pos, window.name))
