@@ -43,7 +43,7 @@ pub(crate) struct Settings {
     pub(crate) type_and_unit: bool,
     pub(crate) start_timestamps: bool,
     /// Where the order of elements decides and is free (ties in `topk`, the first of `limitk`, what `count_values`
-    /// counted, which of several duplicates an error names): as they come, or in one of many other orders.
+    /// counted, sums in ranges, which of several duplicates an error names): as they come, or in one of many other orders.
     pub(crate) order: Order,
 }
 

@@ -46,10 +46,14 @@ impl Naive<'_> {
             let param = params.get(&t).copied();
             let mut out = Vec::new();
             for (rank, group) in groups.iter().enumerate() {
-                let members: Vec<Element> =
+                let mut members: Vec<Element> =
                     all.iter().filter(|m| group_of(it, &m.labels) == *group).cloned().collect();
                 if members.is_empty() {
                     continue;
+                }
+                // Upstream's series are in no order where there are several steps.
+                if grid.start != grid.end {
+                    self.settings.order.arrange(&mut members);
                 }
                 if let Some(chosen) = self.choose(it, &members, param, grid) {
                     out.extend(chosen);

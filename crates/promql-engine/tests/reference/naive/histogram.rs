@@ -346,6 +346,10 @@ impl Total {
         // An infinite sum has lost nothing that could be given back.
         self.lost = zip(&self.lost, &next, |lost, sum| if sum.is_infinite() { 0.0 } else { lost });
         self.sum = Hist { hint, ..next };
+        if reconciled {
+            self.sum = self.sum.clone().compact();
+            self.lost = self.lost.clone().compact();
+        }
         Ok((collided, reconciled))
     }
 
