@@ -81,14 +81,17 @@ impl<'a> Parser<'a> {
     /// Reads what follows a series that fills the next `len` bytes. The caller has seen the same
     /// bytes in [`Series::raw`] of a page of this format. `None` if it is not a sample of that series
     /// after all, or if it is wrong: [`Parser::next`] at the same place tells.
+    #[inline]
     pub fn known(&mut self, len: usize) -> Option<Series<'a>> {
         let before = self.lexer.at;
         let raw = self.lexer.page.get(before..before + len)?;
-        if let Some(series) = self.known_short(raw) {
-            return Some(series);
-        }
+        self.known_short(raw).or_else(|| self.known_long(raw))
+    }
+
+    fn known_long(&mut self, raw: &'a [u8]) -> Option<Series<'a>> {
+        let before = self.lexer.at;
         self.start = before;
-        self.lexer.at += len;
+        self.lexer.at += raw.len();
         self.lexer.state = State::Value;
         let token = self.lexer.next();
         let read = self.sample(raw, token).ok();
@@ -100,6 +103,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The common case of [`Parser::known`]: a blank, a plain decimal, a line feed.
+    #[inline]
     fn known_short(&mut self, raw: &'a [u8]) -> Option<Series<'a>> {
         let behind = self.lexer.at + raw.len();
         let rest = self.lexer.page.get(behind..)?.strip_prefix(b" ")?;

@@ -263,7 +263,12 @@ impl<'a> Ingest<'a> {
             return Ok(false);
         }
         let Some(series) = parser.known(len) else { return Ok(false) };
-        let entry = self.known_series(Sample::Text(&series, parser), entry)?;
+        let sample = Sample::Text(&series, parser);
+        let entry = match self.steady(&series, entry) {
+            Some(Ok(_)) => return Ok(true),
+            Some(Err(error)) => self.settle(sample, entry, Err(error))?,
+            None => self.known_series(sample, entry)?,
+        };
         self.keep(entry, at);
         Ok(true)
     }

@@ -1,5 +1,6 @@
 //! A sample on its way to storage.
 
+use exposition::Series;
 use model::SeriesRef;
 use storage::{AnySample, AnyValue, AppendError};
 
@@ -32,7 +33,7 @@ impl Ingest<'_> {
             self.named |= new.series().is_some();
             return Ok(new);
         };
-        let own_t = sample.t().filter(|_| self.job.honor_timestamps);
+        let own_t = self.own_t(sample);
         entry.live = false;
         if let Some(rebuild) = &mut self.rebuild {
             entry.duplicate = rebuild.series.insert(entry.hash, reference.0).is_some();
@@ -48,6 +49,38 @@ impl Ingest<'_> {
         }
         let t = own_t.unwrap_or(self.t);
         let appended = self.append(Some(reference), t, sample);
+        self.settle(sample, entry, appended)
+    }
+
+    /// What [`Ingest::known_series`] does for nearly all: the series goes on, with a number. `None` if this is another
+    /// case; nothing is done then.
+    #[inline]
+    pub(super) fn steady(
+        &mut self,
+        sample: &Series<'_>,
+        entry: Entry,
+    ) -> Option<Result<(), AppendError>> {
+        let limit = self.job.limits.samples;
+        let is_steady = entry.live
+            && !entry.duplicate
+            && sample.t.is_none()
+            && sample.exemplar.is_none()
+            && self.rebuild.is_none()
+            && (limit == 0 || self.counts.kept < limit);
+        let series = entry.series().filter(|_| is_steady)?;
+        self.counts.scraped += 1;
+        self.counts.kept += 1;
+        Some(self.appender.append_ref(series, self.t, sample.value))
+    }
+
+    /// Goes on with what storage said of a sample of a known series. Returns the entry as it is now.
+    pub(super) fn settle(
+        &mut self,
+        sample: Sample<'_>,
+        mut entry: Entry,
+        appended: Result<Option<SeriesRef>, AppendError>,
+    ) -> Result<Entry, Failure> {
+        entry.live = false;
         if matches!(appended, Err(AppendError::UnknownSeries)) {
             // The database has dropped the series meanwhile: it starts again from its labels.
             self.counts.scraped -= 1;
@@ -60,11 +93,12 @@ impl Ingest<'_> {
             self.counts.added = added;
             return Ok(new.unwrap_or(entry));
         }
-        if appended == Ok(None) {
+        let Some(reference) = entry.series().filter(|_| appended != Ok(None)) else {
             return Ok(entry);
-        }
+        };
+        let own_t = self.own_t(sample);
         entry.live = self.appended(appended)? && self.wants_marker(own_t);
-        self.exemplars(sample, reference, t);
+        self.exemplars(sample, reference, own_t.unwrap_or(self.t));
         self.describe_series(sample, reference, false);
         Ok(entry)
     }
@@ -86,7 +120,7 @@ impl Ingest<'_> {
         if self.is_over_limit() {
             return Ok(Some(entry));
         }
-        let own_t = sample.t().filter(|_| self.job.honor_timestamps);
+        let own_t = self.own_t(sample);
         let t = own_t.unwrap_or(self.t);
         let appended = self.append(None, t, sample);
         match appended {
@@ -185,6 +219,11 @@ impl Ingest<'_> {
                 self.appender.append_any(&labels, AnySample { st, t, value })
             }
         }
+    }
+
+    /// The time that the page gives a sample, if that is to be believed.
+    fn own_t(&self, sample: Sample<'_>) -> Option<i64> {
+        sample.t().filter(|_| self.job.honor_timestamps)
     }
 
     pub(super) fn wants_marker(&self, own_t: Option<i64>) -> bool {
