@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     List,
     /// As `Value`, not shown in the help.
     Hidden,
+    /// As `Switch`, not shown in the help.
+    HiddenSwitch,
 }
 
 /// Adds the flags of a table to a command.
@@ -33,7 +35,8 @@ pub(crate) fn add(mut command: Command, table: &'static [Flag]) -> Command {
     for flag in table {
         let arg = Arg::new(flag.name).long(flag.name).help(flag.help);
         command = match flag.kind {
-            Kind::Switch => {
+            Kind::Switch | Kind::HiddenSwitch => {
+                let arg = arg.hide(flag.kind == Kind::HiddenSwitch);
                 let no = format!("no-{}", flag.name);
                 let twin =
                     Arg::new(no.clone()).long(no.clone()).hide(true).action(ArgAction::SetTrue);
@@ -94,7 +97,7 @@ impl<'a> Values<'a> {
     /// Every flag with its value as text, as `/api/v1/status/flags` shows them.
     pub(crate) fn all(&self) -> BTreeMap<String, String> {
         let value = |flag: &Flag| match flag.kind {
-            Kind::Switch => self.is_on(flag.name).to_string(),
+            Kind::Switch | Kind::HiddenSwitch => self.is_on(flag.name).to_string(),
             Kind::Value | Kind::Hidden => self.text(flag.name).to_owned(),
             Kind::List => self.list(flag.name).join(","),
         };

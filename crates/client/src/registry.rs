@@ -122,6 +122,17 @@ impl Registry {
         self.add(name, Box::new(Read { help, kind: MetricType::Gauge, read }));
     }
 
+    /// Adds gauges that differ in one label; its values, and theirs, are asked for when the page is made.
+    pub fn gauges_fn(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(String, f64)> + Send + Sync + 'static,
+    ) {
+        self.add(name, Box::new(ReadAll { help, label, read }));
+    }
+
     /// Adds a counter whose value is asked for when the page is made.
     pub fn counter_fn(
         &self,
@@ -238,5 +249,24 @@ impl<F: Fn() -> f64 + Send + Sync> Collect for Read<F> {
     fn collect(&self, name: &str, sink: &mut dyn Sink) {
         sink.family(name, self.help, self.kind);
         sink.sample(&[], (self.read)());
+    }
+}
+
+struct ReadAll<F> {
+    help: &'static str,
+    label: &'static str,
+    read: F,
+}
+
+impl<F: Fn() -> Vec<(String, f64)> + Send + Sync> Collect for ReadAll<F> {
+    fn collect(&self, name: &str, sink: &mut dyn Sink) {
+        let all = (self.read)();
+        if all.is_empty() {
+            return;
+        }
+        sink.family(name, self.help, MetricType::Gauge);
+        for (value, v) in all {
+            sink.sample(&[(self.label, &value)], v);
+        }
     }
 }

@@ -46,6 +46,7 @@ async fn run(targets: usize, port: &str) {
         registry: &Registry::default(),
         user_agent: "bench".into(),
         page_bytes: 0,
+        alignment_ms_max: 2,
         runtime: tokio::runtime::Handle::current(),
     });
     let before = rss_kb();

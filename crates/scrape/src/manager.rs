@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::failure_log::FailureLog;
 use crate::job::Job;
-use crate::metadata::Interner;
+use crate::metadata::{Interner, MetadataSize};
 use crate::metrics::Metrics;
 use crate::page::Buffers;
 use crate::pool::{Pool, Retiring};
@@ -25,8 +25,8 @@ use crate::target::Fnv;
 /// Scrapes the targets of all jobs.
 pub struct Manager {
     context: Arc<Context>,
-    /// Held while jobs or targets change, and to take a snapshot; a loop never takes it.
-    state: Mutex<State>,
+    /// Held while jobs or targets change, and to take a snapshot; a loop takes it only to make a page of metrics.
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -49,6 +49,9 @@ pub struct Parts<'a> {
     /// What the bytes of all pages together may take, about: where they would take more, they are read one after
     /// the other, and none may be four times as long. 0: no bound.
     pub page_bytes: usize,
+    /// A scrape this close to its tick, and not farther from it than a hundredth of the interval, gets the tick's
+    /// time: equal distances compress better.
+    pub alignment_ms_max: i64,
     /// Where the loops run. With few threads of its own, scraping wakes no thread in vain: a scrape is a
     /// chain of short steps that never run at the same time.
     pub runtime: Handle,
@@ -89,11 +92,14 @@ impl Manager {
             metrics: Metrics::new(parts.registry),
             buffers: Buffers::default(),
             room: Room::new(parts.page_bytes),
+            alignment_ms_max: parts.alignment_ms_max,
             interner: Interner::default(),
             user_agent: parts.user_agent,
             runtime: parts.runtime,
         };
-        Self { context: Arc::new(context), state: Mutex::default() }
+        let state = Arc::<Mutex<State>>::default();
+        gather_metadata(parts.registry, &state);
+        Self { context: Arc::new(context), state }
     }
 
     /// Takes a whole configuration: starts new jobs, stops those that are missing, restarts those whose
@@ -140,16 +146,12 @@ impl Manager {
         state.retiring.retain(|it| !it.handle.is_finished());
         let took = self.context.clock.monotonic().saturating_sub(start);
         self.context.metrics.sync_length.get(&[job]).observe(took.as_secs_f64());
+        self.context.metrics.sync_length_histogram.get(&[job]).observe(took.as_secs_f64());
     }
 
     /// All jobs with their targets, sorted by name.
-    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
     pub fn pools(&self) -> Vec<PoolStatus> {
-        let state = self.lock();
-        for (name, pool) in &state.pools {
-            self.context.metrics.metadata_entries.get(&[name]).set(pool.n_families() as f64);
-        }
-        state.pools.values().map(Pool::status).collect()
+        self.lock().pools.values().map(Pool::status).collect()
     }
 
     /// The rules that decide about a job's targets; `None` if there is no such job.
@@ -217,6 +219,35 @@ impl Manager {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets metrics tell what is known of the metadata of each job.
+#[expect(clippy::cast_precision_loss, reason = "counts and sizes are small")]
+fn gather_metadata(registry: &Registry, state: &Arc<Mutex<State>>) {
+    let all = |read: fn(MetadataSize) -> usize| {
+        let state = Arc::downgrade(state);
+        move || {
+            let Some(state) = state.upgrade() else { return Vec::new() };
+            let pools = &lock(&state).pools;
+            pools.iter().map(|(job, pool)| (job.clone(), read(pool.metadata()) as f64)).collect()
+        }
+    };
+    registry.gauges_fn(
+        "prometheus_target_metadata_cache_entries",
+        "Total number of metric metadata entries in the cache",
+        "scrape_job",
+        all(|it| it.entries),
+    );
+    registry.gauges_fn(
+        "prometheus_target_metadata_cache_bytes",
+        "The number of bytes that are currently used for storing metric metadata in the cache",
+        "scrape_job",
+        all(|it| it.bytes),
+    );
 }

@@ -14,6 +14,30 @@ pub struct Family {
     pub metadata: Metadata,
 }
 
+/// What is known of families: how many there are, and the bytes of what is said about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MetadataSize {
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+}
+
+impl MetadataSize {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.bytes += more.bytes;
+    }
+
+    fn remove(&mut self, less: Self) {
+        self.entries -= less.entries;
+        self.bytes -= less.bytes;
+    }
+
+    fn of(family: &Family) -> Self {
+        let Metadata { kind, unit, help } = &family.metadata;
+        Self { entries: 1, bytes: kind.as_str().len() + unit.len() + help.len() }
+    }
+}
+
 /// Keeps one copy of families that many targets describe alike.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
@@ -48,6 +72,8 @@ impl Interner {
 #[derive(Debug, Default)]
 pub(crate) struct Families {
     slots: Vec<Option<Slot>>,
+    /// Of all in `slots`.
+    size: MetadataSize,
 }
 
 #[derive(Debug)]
@@ -66,8 +92,8 @@ impl Families {
         self.slots.iter().flatten().map(|it| Arc::clone(&it.family)).collect()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.slots.iter().flatten().count()
+    pub(crate) fn size(&self) -> MetadataSize {
+        self.size
     }
 
     /// Walks slot numbers and families.
@@ -84,7 +110,10 @@ impl Families {
         if self.slots.len() <= at {
             self.slots.resize_with(at + 1, || None);
         }
-        self.slots[at] = Some(Slot { family, missed: 0 });
+        self.size.add(MetadataSize::of(&family));
+        if let Some(old) = self.slots[at].replace(Slot { family, missed: 0 }) {
+            self.size.remove(MetadataSize::of(&old.family));
+        }
     }
 
     /// The first empty slot at `from` or behind it.
@@ -107,6 +136,7 @@ impl Families {
             missing = true;
             found.missed += 1;
             if KEPT_SCRAPES < found.missed {
+                self.size.remove(MetadataSize::of(&found.family));
                 *slot = None;
             }
         }
@@ -157,5 +187,30 @@ impl FamilyEdits {
                 families.set(slot, interner.intern(family));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_of_what_is_kept() {
+        let family = |help: &str| {
+            let metadata = Metadata { help: help.into(), ..Metadata::default() };
+            Arc::new(Family { name: "n".into(), metadata })
+        };
+        let mut families = Families::default();
+        // Each has the type `unknown`.
+        let size = |entries, bytes| MetadataSize { entries, bytes: bytes + entries * 7 };
+        families.set(1, family("abc"));
+        families.set(0, family(""));
+        assert_eq!(families.size(), size(2, 3));
+        families.set(1, family("a"));
+        assert_eq!(families.size(), size(2, 1));
+        for _ in 0..=KEPT_SCRAPES {
+            families.age(|slot| slot == 0);
+        }
+        assert_eq!(families.size(), size(1, 0));
     }
 }

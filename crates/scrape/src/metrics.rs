@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use client::{Counter, Family, Gauge, Registry, Summary};
+use client::{Counter, Family, Gauge, Histogram, NativeHistogram, Registry, Summary};
 
 const QUANTILES: &[f64] = &[0.01, 0.05, 0.5, 0.9, 0.99];
+const BOUNDS: &[f64] = &[0.01, 0.1, 1.0, 10.0];
 
 pub(crate) struct Metrics {
     pub(crate) pools: Arc<Counter>,
@@ -15,10 +16,19 @@ pub(crate) struct Metrics {
     pub(crate) over_target_limit: Arc<Counter>,
     pub(crate) target_limit: Arc<Family<Gauge>>,
     pub(crate) targets: Arc<Family<Gauge>>,
+    pub(crate) symbols: Arc<Family<Gauge>>,
     pub(crate) syncs: Arc<Family<Counter>>,
     pub(crate) syncs_failed: Arc<Family<Counter>>,
     pub(crate) sync_length: Arc<Family<Summary>>,
+    pub(crate) sync_length_histogram: Arc<Family<Histogram>>,
     pub(crate) interval_length: Arc<Family<Summary>>,
+    pub(crate) interval_length_histogram: Arc<Family<Histogram>>,
+    pub(crate) duration: Arc<NativeHistogram>,
+    pub(crate) refused: Refused,
+}
+
+/// What of pages is not taken.
+pub(crate) struct Refused {
     pub(crate) over_body_limit: Arc<Counter>,
     pub(crate) over_sample_limit: Arc<Counter>,
     pub(crate) over_bucket_limit: Arc<Counter>,
@@ -27,13 +37,17 @@ pub(crate) struct Metrics {
     pub(crate) out_of_order: Arc<Counter>,
     pub(crate) out_of_bounds: Arc<Counter>,
     pub(crate) exemplars_out_of_order: Arc<Counter>,
-    pub(crate) metadata_entries: Arc<Family<Gauge>>,
 }
 
 impl Metrics {
     /// Registers everything.
     pub(crate) fn new(registry: &Registry) -> Self {
         let job = &["scrape_job"];
+        // What fails leaves the cache as it was, so that it never has to be emptied.
+        registry.counter(
+            "prometheus_target_scrapes_cache_flush_forced_total",
+            "How many times a scrape cache was flushed due to getting big while scrapes are failing.",
+        );
         Self {
             pools: registry
                 .counter("prometheus_target_scrape_pools_total", "Total number of scrape pool creation attempts."),
@@ -65,6 +79,11 @@ impl Metrics {
                 "Current number of targets in this scrape pool.",
                 job,
             ),
+            symbols: registry.gauges(
+                "prometheus_target_scrape_pool_symboltable_items",
+                "Current number of symbols in table for this scrape pool.",
+                job,
+            ),
             syncs: registry.counters(
                 "prometheus_target_scrape_pool_sync_total",
                 "Total number of syncs that were executed on a scrape pool.",
@@ -81,12 +100,48 @@ impl Metrics {
                 job,
                 QUANTILES,
             ),
+            sync_length_histogram: registry.histograms(
+                "prometheus_target_sync_length_histogram_seconds",
+                "Actual interval to sync the scrape pool.",
+                job,
+                BOUNDS,
+            ),
             interval_length: registry.summaries(
                 "prometheus_target_interval_length_seconds",
                 "Actual intervals between scrapes.",
                 &["interval"],
                 QUANTILES,
             ),
+            interval_length_histogram: registry.histograms(
+                "prometheus_target_interval_length_histogram_seconds",
+                "Actual intervals between scrapes.",
+                &["interval"],
+                BOUNDS,
+            ),
+            duration: registry.native_histogram(
+                "prometheus_target_scrape_duration_seconds",
+                "Total duration of the scrape from start to commit completion in seconds.",
+            ),
+            refused: Refused::new(registry),
+        }
+    }
+
+    /// Forgets what is counted for a job.
+    pub(crate) fn forget(&self, job: &str) {
+        let gone = |values: &[String]| values[0] == job;
+        self.target_limit.remove(gone);
+        self.targets.remove(gone);
+        self.syncs.remove(gone);
+        self.syncs_failed.remove(gone);
+        self.sync_length.remove(gone);
+        self.sync_length_histogram.remove(gone);
+        self.symbols.remove(gone);
+    }
+}
+
+impl Refused {
+    fn new(registry: &Registry) -> Self {
+        Self {
             over_body_limit: registry.counter(
                 "prometheus_target_scrapes_exceeded_body_size_limit_total",
                 "Total number of scrapes that hit the body size limit",
@@ -119,22 +174,6 @@ impl Metrics {
                 "prometheus_target_scrapes_exemplar_out_of_order_total",
                 "Total number of exemplar rejected due to not being out of the expected order.",
             ),
-            metadata_entries: registry.gauges(
-                "prometheus_target_metadata_cache_entries",
-                "Total number of metric metadata entries in the cache",
-                job,
-            ),
         }
-    }
-
-    /// Forgets what is counted for a job.
-    pub(crate) fn forget(&self, job: &str) {
-        let gone = |values: &[String]| values[0] == job;
-        self.target_limit.remove(gone);
-        self.targets.remove(gone);
-        self.syncs.remove(gone);
-        self.syncs_failed.remove(gone);
-        self.sync_length.remove(gone);
-        self.metadata_entries.remove(gone);
     }
 }

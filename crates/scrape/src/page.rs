@@ -106,7 +106,8 @@ impl Fetcher {
             (header("content-type").unwrap_or_default(), header("content-encoding"));
         if encoding.as_deref() == Some("gzip") {
             let mut packed = buffers.take();
-            let read = response.read_into_room(&mut packed, limit, held).await.map_err(failed);
+            let read = response.read_into_room(&mut packed, packed_bytes_max(limit), held).await;
+            let read = read.map_err(failed);
             let unpacked = match read {
                 Ok(()) => gunzip(&packed, limit, Destination { body, held, buffers }).await,
                 Err(error) => Err(error),
@@ -167,7 +168,6 @@ fn accept(job: &Job) -> String {
 
 /// The format that a `Content-Type` names, or the job's fallback.
 fn format_of(content_type: &str, job: &Job) -> Result<Format, String> {
-    let fallback = job.fallback_protocol.map(crate::job::Protocol::format);
     let why = match media_type(content_type) {
         Ok("text/plain") => return Ok(Format::Text(TextFormat::Prometheus)),
         Ok("application/openmetrics-text") => return Ok(Format::Text(TextFormat::OpenMetrics)),
@@ -185,7 +185,10 @@ fn format_of(content_type: &str, job: &Job) -> Result<Format, String> {
             format!("cannot parse Content-Type {quoted} and no fallback_scrape_protocol for target\n{reason}")
         }
     };
-    fallback.ok_or(why)
+    let fallback = job.fallback_protocol.ok_or_else(|| why.clone())?.format();
+    let job = &job.name;
+    tracing::debug!(job, content_type, fallback_media_type = ?fallback, err = why, "Invalid content type on scrape, using fallback setting.");
+    Ok(fallback)
 }
 
 /// The media type of a header; case does not matter where it is one of ours.
@@ -219,6 +222,11 @@ fn media_type(header: &str) -> Result<&str, &'static str> {
     }
     let ours = ["text/plain", "application/openmetrics-text", "application/vnd.google.protobuf"];
     Ok(ours.into_iter().find(|it| it.eq_ignore_ascii_case(kind)).unwrap_or(kind))
+}
+
+/// A body that is shorter than `limit` is not as long as this when packed: the limit is for what is unpacked.
+fn packed_bytes_max(limit: usize) -> usize {
+    limit.saturating_add(limit / 1024 + 1024)
 }
 
 /// A body smaller than its unpacked self by more than this is not gzip.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cache::Cache;
+use crate::metadata::MetadataSize;
 use crate::scrape_loop::{Context, JobContext, Loop, Phase};
 use crate::status::{ActiveTarget, PoolStatus, Status};
 use crate::target::{self, Fnv, Populated, Target};
@@ -112,10 +113,13 @@ impl Pool {
         PoolStatus { name, active, dropped: self.dropped.clone(), n_dropped: self.n_dropped }
     }
 
-    /// Counts the metadata entries of all targets.
-    pub(crate) fn n_families(&self) -> usize {
-        let count = |it: &Active| it.status.families.lock().map_or(0, |it| it.len());
-        self.active.values().map(count).sum()
+    /// What is known of the families of all targets.
+    pub(crate) fn metadata(&self) -> MetadataSize {
+        let mut size = MetadataSize::default();
+        for target in self.active.values() {
+            size.add(target.status.families().size());
+        }
+        size
     }
 
     /// Makes targets of the groups; equal ones are one.
@@ -172,6 +176,8 @@ impl Pool {
         }
         metrics.targets.get(&[name]).set(n as f64);
         metrics.target_limit.get(&[name]).set(limit as f64);
+        // Labels are shared by the whole database: no pool has a table of its own.
+        metrics.symbols.get(&[name]).set(0.0);
         metrics.syncs.get(&[name]).inc();
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use client::Summary;
+use client::{Histogram, Summary};
 use exposition::{Format, TextFormat};
 use stdx::Clock;
 use storage::{Appendable, Appender};
@@ -32,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) buffers: Buffers,
     pub(crate) room: Room,
+    pub(crate) alignment_ms_max: i64,
     pub(crate) interner: Interner,
     pub(crate) user_agent: String,
     pub(crate) runtime: Handle,
@@ -72,9 +73,6 @@ pub(crate) struct Loop {
 /// Pages above this size are not read on a thread that others wait for.
 const INLINE_BYTES_MAX: usize = 256 << 10;
 
-/// A scrape this close behind its tick gets the tick's time: equal distances compress better.
-const ALIGN_MS_MAX: i64 = 2;
-
 impl Loop {
     /// Scrapes until told to stop; returns the cache. `before` is a loop whose cache this one goes on with.
     pub(crate) async fn run(mut self, before: Option<JoinHandle<Cache>>) -> Cache {
@@ -86,7 +84,11 @@ impl Loop {
         let mut fetcher =
             Fetcher::new(&self.job.job, &self.job.client, &self.target, &self.context.user_agent);
         let length = model::duration::format(self.target.interval_ms);
-        let length = self.context.metrics.interval_length.get(&[&length]);
+        let metrics = &self.context.metrics;
+        let length = (
+            metrics.interval_length.get(&[&length]),
+            metrics.interval_length_histogram.get(&[&length]),
+        );
         let mut last = None;
         while self.next_tick(&mut ticks).await {
             let t = self.scrape_time(&mut tick_ms);
@@ -129,14 +131,19 @@ impl Loop {
     fn scrape_time(&self, tick_ms: &mut i64) -> i64 {
         let (now, interval) = (self.context.clock.now_ms(), self.target.interval_ms);
         *tick_ms += (now - *tick_ms).div_euclid(interval).max(0) * interval;
-        let late = now - *tick_ms;
-        if late.abs() <= ALIGN_MS_MAX.min(interval / 100) { *tick_ms } else { now }
+        aligned(now, *tick_ms, self.context.alignment_ms_max.min(interval / 100))
     }
 
-    fn observe_length(&self, length: &Summary, last: &mut Option<Duration>) {
+    fn observe_length(
+        &self,
+        (summary, histogram): &(Arc<Summary>, Arc<Histogram>),
+        last: &mut Option<Duration>,
+    ) {
         let now = self.context.clock.monotonic();
         if let Some(last) = last.replace(now) {
-            length.observe(now.saturating_sub(last).as_secs_f64());
+            let length = now.saturating_sub(last).as_secs_f64();
+            summary.observe(length);
+            histogram.observe(length);
         }
     }
 
@@ -169,7 +176,7 @@ impl Loop {
         let Err(error) = fetched else { return };
         tracing::debug!(job = self.job.job.name, target = %self.target.shown_url(), err = %error, "Scrape failed");
         if *error == FetchError::TooLarge {
-            self.context.metrics.over_body_limit.inc();
+            self.context.metrics.refused.over_body_limit.inc();
         }
         if let (Some(log), FetchError::Fetch(_) | FetchError::TooLarge) =
             (&self.job.failure_log, error)
@@ -235,6 +242,10 @@ impl Loop {
         };
         report::append(&mut *appender, &mut self.cache, &self.job.job, &self.target, &report, t);
         let error = error.or(self.commit(appender));
+        if self.job.job.extra_metrics {
+            let duration = self.context.clock.monotonic().saturating_sub(start);
+            self.context.metrics.duration.observe(duration.as_secs_f64());
+        }
         let health = if error.is_none() { Health::Up } else { Health::Down };
         // A scrape that lacks new series is a good one for all others, so it is marked and not failed.
         let refused = refusal.map(|why| format!("{} samples dropped: {why}", counts.limited));
@@ -244,7 +255,7 @@ impl Loop {
     }
 
     fn count(&self, counts: &Counts, failure: Option<&Failure>) {
-        let metrics = &self.context.metrics;
+        let metrics = &self.context.metrics.refused;
         for (n, metric, what) in [
             (counts.out_of_order, &metrics.out_of_order, "Error on ingesting out-of-order samples"),
             (
@@ -321,6 +332,11 @@ impl Loop {
     }
 }
 
+/// The time of a scrape at `now`: that of its tick, if that is not farther off than `close`.
+fn aligned(now: i64, tick: i64, close: i64) -> i64 {
+    if (now - tick).abs() <= close { tick } else { now }
+}
+
 /// Runs `work`, which may take a while if `long`, without holding up other tasks where that is possible.
 pub(crate) fn off_the_runtime<T>(long: bool, work: impl FnOnce() -> T) -> T {
     if long && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
@@ -336,4 +352,23 @@ fn interval(wait_ms: i64, interval_ms: i64) -> Interval {
     let mut ticks = tokio::time::interval_at(Instant::now() + wait, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_close_to_its_tick_has_its_time() {
+        for (now, close, expected) in [
+            (1000, 2, 1000),
+            (1002, 2, 1000),
+            (1003, 2, 1003),
+            (999, 2, 1000),
+            (1001, 0, 1001),
+            (1000, 0, 1000),
+        ] {
+            assert_eq!(aligned(now, 1000, close), expected, "{now} {close}");
+        }
+    }
 }

@@ -54,6 +54,10 @@ impl Status {
     pub(crate) fn last(&self) -> MutexGuard<'_, LastScrape> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub(crate) fn families(&self) -> MutexGuard<'_, Families> {
+        self.families.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A target that is scraped.
@@ -79,7 +83,7 @@ pub struct ActiveTarget {
 impl ActiveTarget {
     /// What the target says about its metrics, sorted by name.
     pub fn metadata(&self) -> Vec<Arc<Family>> {
-        let mut all = self.status.families.lock().unwrap_or_else(PoisonError::into_inner).all();
+        let mut all = self.status.families().all();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }

@@ -97,6 +97,7 @@ fn a_known_page_allocates_nothing_for_a_sample() {
         registry: &registry,
         user_agent: "pyrrha/1".into(),
         page_bytes: 0,
+        alignment_ms_max: 2,
         runtime: runtime.handle().clone(),
     });
     assert_eq!(manager.apply(vec![Job::new("j", 500, 500)], 0), []);

@@ -237,7 +237,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     hidden("storage.tsdb.samples-per-chunk", "120"),
     hidden("storage.tsdb.delayed-compaction.max-percent", "10"),
     hidden("storage.tsdb.block-reload-interval", "1m"),
-    hidden("scrape.adjust-timestamps", "true"),
+    Flag { name: "scrape.adjust-timestamps", kind: Kind::HiddenSwitch, default: "true", help: "" },
     hidden("scrape.timestamp-tolerance", "2ms"),
     hidden("scrape.discovery-reload-interval", "5s"),
 ];
@@ -267,9 +267,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "storage.tsdb.samples-per-chunk",
     "storage.tsdb.delayed-compaction.max-percent",
     "storage.tsdb.block-reload-interval",
-    "scrape.adjust-timestamps",
-    "scrape.timestamp-tolerance",
-    "scrape.discovery-reload-interval",
 ];
 
 /// Beginnings of the names that only a server takes.

@@ -8,6 +8,7 @@
 mod changes;
 mod facts;
 mod flags;
+mod found;
 pub(crate) mod mechanisms;
 mod memory;
 mod reload;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{Api, Loaded};
 use client::{Gauge, Registry};
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use tsdb::retention::Retention;
 
 use super::changes::Files;
+use super::found;
 use super::mechanisms::mechanisms;
 use super::settings::{self, RETENTION_MS_DEFAULT, Settings};
 use super::store::Store;
@@ -36,6 +38,8 @@ pub(super) struct Reloader {
     synthesise_starts: bool,
     type_and_unit_labels: bool,
     extra_metrics: bool,
+    alignment_ms_max: i64,
+    discovery_pause: Duration,
     registry: Arc<Registry>,
     successful: Arc<Gauge>,
     success_timestamp: Arc<Gauge>,
@@ -84,6 +88,8 @@ impl Reloader {
             synthesise_starts: settings.synthesise_starts,
             type_and_unit_labels: settings.engine.type_and_unit_labels,
             extra_metrics: settings.extra_scrape_metrics,
+            alignment_ms_max: settings.alignment_ms_max,
+            discovery_pause: settings.discovery_pause,
             registry: Arc::clone(registry),
             successful: registry.gauge(
                 "prometheus_config_last_reload_successful",
@@ -171,7 +177,7 @@ impl Reloader {
     ) {
         let metrics = Arc::new(discovery::Metrics::new(registry));
         let user_agent = format!("Pyrrha/{}", crate::VERSION);
-        let (discovery, mut found) =
+        let (discovery, found) =
             discovery::Manager::start(discovery::Options::new("scrape", &user_agent), metrics);
         let scrape = Arc::new(scrape::Manager::new(scrape::Parts {
             appendable: store.appendable(),
@@ -179,17 +185,12 @@ impl Reloader {
             registry,
             user_agent,
             page_bytes: page_bytes(self.database.memory_limit_bytes),
+            alignment_ms_max: self.alignment_ms_max,
             runtime: scraping.clone(),
         }));
         let manager = Arc::clone(&scrape);
-        let targets = tokio::spawn(async move {
-            while found.changed().await.is_ok() {
-                let sets = Arc::clone(&found.borrow_and_update());
-                for (job, groups) in sets.as_ref() {
-                    manager.update(job, groups);
-                }
-            }
-        });
+        let update = move |job: &str, groups: &[_]| manager.update(job, groups);
+        let targets = tokio::spawn(found::hand_on(found, self.discovery_pause, update));
         let own_page = host::own_page(Arc::clone(&self.registry));
         let host_page = host::host_page(Arc::clone(&clock));
         self.running =

@@ -44,6 +44,10 @@ pub(crate) struct Settings {
     pub(crate) synthesise_starts: bool,
     /// Report series for every job that need asking for.
     pub(crate) extra_scrape_metrics: bool,
+    /// A scrape this close to its tick gets the tick's time.
+    pub(crate) alignment_ms_max: i64,
+    /// What discovery finds is handed on not more often than that.
+    pub(crate) discovery_pause: Duration,
     pub(crate) engine: promql_engine::Options,
     pub(crate) queries_max: usize,
     pub(crate) all: BTreeMap<String, String>,
@@ -99,6 +103,12 @@ impl Settings {
             zero_at_start: features.has("created-timestamp-zero-ingestion"),
             synthesise_starts: features.has("st-synthesis"),
             extra_scrape_metrics: features.has("extra-scrape-metrics"),
+            alignment_ms_max: if values.is_on("scrape.adjust-timestamps") {
+                duration_ms(values, "scrape.timestamp-tolerance")?
+            } else {
+                0
+            },
+            discovery_pause: discovery_pause(values)?,
             engine: promql_engine::Options {
                 lookback_ms: duration_ms(values, "query.lookback-delta")?,
                 samples_max: number(values, "query.max-samples")?,
@@ -121,6 +131,12 @@ impl Settings {
             all: values.all(),
         })
     }
+}
+
+/// Discovery paces itself: without the flag there is no further pause.
+fn discovery_pause(values: &Values<'_>) -> Result<Duration, String> {
+    const FLAG: &str = "scrape.discovery-reload-interval";
+    if values.given().contains(&FLAG) { duration(values, FLAG) } else { Ok(Duration::ZERO) }
 }
 
 /// Retention of a server that says nothing about it.
@@ -170,13 +186,7 @@ const AUTO_RELOAD_MIN: Duration = Duration::from_secs(1);
 
 fn auto_reload(values: &Values<'_>, features: &Features) -> Result<Option<Duration>, String> {
     let interval = duration(values, "config.auto-reload-interval")?;
-    let as_feature = features.has("auto-reload-config");
-    if as_feature {
-        tracing::warn!(
-            "the feature auto-reload-config is deprecated, use the flag --config.auto-reload"
-        );
-    }
-    let is_on = as_feature || values.is_on("config.auto-reload");
+    let is_on = features.has("auto-reload-config") || values.is_on("config.auto-reload");
     Ok(is_on.then(|| interval.max(AUTO_RELOAD_MIN)))
 }
 
@@ -282,12 +292,40 @@ const FEATURES: &[&str] = &[
     "promql-duration-expr",
 ];
 
+/// Features that have another place by now, or none, and what is said to whoever names them.
+const RETIRED: &[(&str, &str)] = &[
+    (
+        "auto-reload-config",
+        "This option for --enable-feature is deprecated, use the flag --config.auto-reload.",
+    ),
+    (
+        "extra-scrape-metrics",
+        "This option for --enable-feature is deprecated, set extra_scrape_metrics in the configuration.",
+    ),
+    (
+        "xor2-encoding",
+        "This option for --enable-feature is deprecated, set storage.tsdb.chunk_encoding.floats to xor2 in the configuration.",
+    ),
+    (
+        "native-histograms",
+        "This option for --enable-feature is a no-op. To scrape native histograms, set the scrape_native_histograms scrape config setting to true.",
+    ),
+    ("ooo-native-histograms", PERMANENT),
+    ("promql-duration-expr", PERMANENT),
+];
+
+const PERMANENT: &str =
+    "This option for --enable-feature is now permanently enabled and therefore a no-op.";
+
 impl Features {
     fn new(lists: &[String]) -> Self {
         let names: Vec<String> =
             lists.iter().flat_map(|it| it.split(',')).map(str::to_owned).collect();
         for name in names.iter().filter(|it| !it.is_empty() && !FEATURES.contains(&&it[..])) {
             tracing::warn!(option = %name, "Unknown option for --enable-feature");
+        }
+        for (option, why) in RETIRED.iter().filter(|it| names.iter().any(|name| name == it.0)) {
+            tracing::warn!(option, "{why}");
         }
         Self(names)
     }

@@ -43,3 +43,33 @@ fn counters_count_from_when_they_were_seen() {
         .expect("a number");
     assert!(rest.abs() < 0.5, "{rest}");
 }
+
+#[test]
+fn says_what_has_another_place_now() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let port = serve_typed(|_| ("text/html", b"a 1\n".to_vec()));
+    let jobs = config("100ms", "j", &[format!("127.0.0.1:{port}")]);
+    let jobs =
+        jobs.replace("job_name: j", "fallback_scrape_protocol: PrometheusText0.0.4\n  job_name: j");
+    write_config(folder.path(), &jobs);
+    let flags = [
+        "--enable-feature=extra-scrape-metrics,xor2-encoding",
+        "--enable-feature=native-histograms,promql-duration-expr",
+        "--log.level=debug",
+        "--no-scrape.adjust-timestamps",
+        "--scrape.timestamp-tolerance=5ms",
+        "--scrape.discovery-reload-interval=1s",
+    ];
+    let server = Server::ours(folder.path(), &flags);
+    let log = wait_for("a fallback", Duration::from_secs(20), || {
+        Some(server.program.log()).filter(|it| it.contains("using fallback setting"))
+    });
+    let has = |parts: &[&str]| log.lines().any(|line| parts.iter().all(|it| line.contains(it)));
+    let option = "option for --enable-feature is";
+    assert!(has(&["WARN", option, "deprecated", "extra-scrape-metrics"]), "{log}");
+    assert!(has(&["WARN", option, "deprecated", "xor2-encoding"]), "{log}");
+    assert!(has(&["WARN", option, "no-op", "native-histograms"]), "{log}");
+    assert!(has(&["WARN", option, "no-op", "promql-duration-expr"]), "{log}");
+    assert!(has(&["DEBUG", "Invalid content type on scrape", "text/html"]), "{log}");
+    assert!(!log.contains("not acted upon yet"), "{log}");
+}

@@ -238,6 +238,7 @@ async fn each_failure_is_named_and_hurts_nobody_else() {
         registry: &registry,
         user_agent: "pyrrha/1".into(),
         page_bytes: 4 * BODY_BYTES_MAX,
+        alignment_ms_max: 2,
         runtime: tokio::runtime::Handle::current(),
     });
     let mut job = Job::new("j", INTERVAL_MS, TIMEOUT_MS);

@@ -44,6 +44,12 @@ fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+fn gzip(page: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(page).expect("memory");
+    encoder.finish().expect("memory")
+}
+
 const TEXT: &str = "Content-Type: text/plain; version=0.0.4\r\n";
 
 /// Scrapes `address` until two requests after the last answer have come; returns the first request and
@@ -58,6 +64,7 @@ async fn scrape(job: Job, answers: Vec<Vec<u8>>) -> (String, LastScrape, Fake) {
         registry: &Registry::default(),
         user_agent: "pyrrha/1".into(),
         page_bytes: 0,
+        alignment_ms_max: 2,
         runtime: tokio::runtime::Handle::current(),
     });
     assert_eq!(manager.apply(vec![job], 0), []);
@@ -79,10 +86,8 @@ fn job() -> Job {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asks_and_reads() {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     let page = (0..300).map(|it| format!("m{{n=\"{it:01000}\"}} {it}\n")).collect::<String>();
-    encoder.write_all(page.as_bytes()).expect("memory");
-    let packed = encoder.finish().expect("memory");
+    let packed = gzip(page.as_bytes());
     let headers = format!("{TEXT}Content-Encoding: gzip\r\n");
     let job = Job {
         params: vec![("x".into(), vec!["y z".into()])],
@@ -110,18 +115,24 @@ async fn says_why_a_scrape_failed() {
         assert_eq!(last.error, expected);
         assert!(fake.of("up").iter().all(|it| it.1 == "0"));
     };
+    let check_up = async |answer: Vec<u8>, job: Job| {
+        let (_, last, fake) = scrape(job, vec![answer]).await;
+        assert_eq!((last.health, last.error.as_str()), (Health::Up, ""));
+        assert!(fake.of("up").iter().all(|it| it.1 == "1"));
+    };
     check(answer("404 Not Found", "", b""), job(), "server returned HTTP status 404 Not Found")
         .await;
     let blank = "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target";
     check(answer("200 OK", "", b"a 1\n"), job(), blank).await;
     let mut small = job();
     small.limits.body_bytes = 4;
-    check(answer("200 OK", TEXT, b"a 1\n"), small, "body size limit exceeded").await;
-    let (_, last, fake) = scrape(job(), vec![answer("200 OK", "", b"")]).await;
-    assert_eq!(
-        (last.health, fake.of("up").first().map(|it| it.1.clone())),
-        (Health::Up, Some("1".into()))
-    );
+    check(answer("200 OK", TEXT, b"a 1\n"), small.clone(), "body size limit exceeded").await;
+    let packed = format!("{TEXT}Content-Encoding: gzip\r\n");
+    let body = gzip(b"a 1\n");
+    check(answer("200 OK", &packed, &body), small.clone(), "body size limit exceeded").await;
+    small.limits.body_bytes = 5;
+    check_up(answer("200 OK", &packed, &body), small).await;
+    check_up(answer("200 OK", "", b""), job()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,6 +29,7 @@ fn rig(bad: &Arc<AtomicUsize>) -> Rig {
         registry: &registry,
         user_agent: "test".into(),
         page_bytes: 0,
+        alignment_ms_max: 2,
         runtime: tokio::runtime::Handle::current(),
     });
     let (n, bad) = (AtomicUsize::new(0), Arc::clone(bad));
@@ -95,6 +96,38 @@ async fn scrapes_at_ticks() {
         page.contains("prometheus_target_interval_length_seconds_count{interval=\"10s\"} 4\n"),
         "{page}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn tells_how_it_goes() {
+    let rig = rig(&Arc::default());
+    let text = b"# HELP n how many\n# TYPE n counter\nn 1\n";
+    let page = Page::new(move |out| {
+        out.extend_from_slice(text);
+        TextFormat::Prometheus
+    });
+    let job = Job { source: Source::Page(page), extra_metrics: true, ..rig.job };
+    rig.manager.apply(vec![job], 1);
+    rig.manager.update("j", &group(&["h:1", "h:2"]));
+    pass(3).await;
+    let page = client::text_page(&rig.registry);
+    for expected in [
+        "interval_length_seconds_count{interval=\"10s\"} 4",
+        "interval_length_histogram_seconds_bucket{interval=\"10s\",le=\"1\"} 0",
+        "interval_length_histogram_seconds_count{interval=\"10s\"} 4",
+        "metadata_cache_bytes{scrape_job=\"j\"} 30",
+        "metadata_cache_entries{scrape_job=\"j\"} 2",
+        "scrape_duration_seconds_count 6",
+        "scrape_pool_symboltable_items{scrape_job=\"j\"} 0",
+        "scrapes_cache_flush_forced_total 0",
+        "sync_length_histogram_seconds_bucket{scrape_job=\"j\",le=\"10\"} 1",
+        "sync_length_histogram_seconds_count{scrape_job=\"j\"} 1",
+    ] {
+        assert!(page.contains(&format!("\nprometheus_target_{expected}\n")), "{expected}: {page}");
+    }
+    rig.manager.apply(Vec::new(), 1);
+    let page = client::text_page(&rig.registry);
+    assert!(!page.contains("scrape_job="), "{page}");
 }
 
 #[tokio::test(start_paused = true)]
