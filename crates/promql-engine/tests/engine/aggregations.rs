@@ -55,6 +55,8 @@ fn series_that_became_one_are_where_their_first_point_is() {
     let bench = Bench::new(9, "a{i=\"1\"} 1 1\na{i=\"2\"} 2x9\nb{i=\"1\"} 3x9");
     bench.check("limitk(1, abs({__name__=~\"a|b\"}))", "{i=\"2\"} 2");
     bench.check("limitk(1, max_over_time({__name__=~\"a|b\"}[2m]))", "{i=\"2\"} 2");
+    let later = "(abs({i=~\"1|2\", __name__=~\"a|b\"} < 3) or abs(b))";
+    bench.check(&format!("limitk(1, {later})"), "{i=\"2\"} 2");
 }
 
 #[test]

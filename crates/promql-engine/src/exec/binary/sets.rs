@@ -126,16 +126,20 @@ fn open_or(
     let (series, columns, mut charge) = left.into_parts(context)?;
     charge.add_room::<Option<Bitmap>>(n)?;
     let mut present: Presence = vec![None; n];
-    let mut by_labels = HashMap::new();
-    for (at, column) in columns.iter().enumerate() {
+    let (by_labels, kept) = (HashMap::new(), Vec::new());
+    let mut out = Union { by_labels, series: kept, columns: Vec::new(), charge };
+    for (at, (series, column)) in series.into_iter().zip(columns).enumerate() {
         check_at(context, at)?;
-        charge.add(series_bytes(&series[at]) + steps as u64 / 8 + 32, 0)?;
-        by_labels.insert(series[at].labels.clone(), at);
-        if !column.is_empty() {
-            column.mark(present[left_of[at] as usize].get_or_insert_with(|| Bitmap::new(steps)));
+        // Without a point it has no place in the order.
+        if column.is_empty() {
+            continue;
         }
+        out.charge.add(series_bytes(&series) + steps as u64 / 8 + 32, 0)?;
+        column.mark(present[left_of[at] as usize].get_or_insert_with(|| Bitmap::new(steps)));
+        out.by_labels.insert(series.labels.clone(), out.columns.len());
+        out.series.push(series);
+        out.columns.push(column);
     }
-    let mut out = Union { by_labels, series, columns, charge };
     let united = for_each(context, right.as_ref(), &mut |at, column| {
         if let Some(bits) = &present[right_of[at] as usize] {
             column.retain(|step| !bits.get(step));
