@@ -108,6 +108,10 @@ pub(crate) fn scalars(
     (left, right): (&Scalars, &Scalars),
     steps: usize,
 ) -> Result<Scalars, QueryError> {
+    if op.is_trim() && steps != 0 {
+        let text = format!("operator \"{}\" not allowed for Scalar operations", op.as_str());
+        return Err(QueryError::Exec(text));
+    }
     let join = |left, right| match floats(op, true, left, right) {
         Outcome::Value(v) => v,
         Outcome::Filtered | Outcome::Incompatible => f64::NAN,

@@ -25,8 +25,9 @@ impl Naive<'_> {
             (ValueType::Scalar, ValueType::Scalar) => {
                 let (lhs, rhs) =
                     (self.scalar(&it.lhs, grid, decode)?, self.scalar(&it.rhs, grid, decode)?);
-                let points = lhs.into_iter().map(|(t, lhs)| (t, of_scalars(it.op, lhs, rhs[&t])));
-                Ok(Value::Scalar(points.collect()))
+                let points =
+                    lhs.into_iter().map(|(t, lhs)| Ok((t, of_scalars(it.op, lhs, rhs[&t])?)));
+                Ok(Value::Scalar(points.collect::<Result<_, String>>()?))
             }
             (ValueType::Vector, ValueType::Vector) => self.vectors(it, grid, decode),
             (ValueType::Vector, _) => {
@@ -78,12 +79,15 @@ impl Naive<'_> {
     }
 }
 
-fn of_scalars(op: BinaryOp, lhs: f64, rhs: f64) -> f64 {
-    if op.is_comparison() {
+fn of_scalars(op: BinaryOp, lhs: f64, rhs: f64) -> Result<f64, String> {
+    if op.is_trim() {
+        return Err(format!("operator \"{}\" not allowed for Scalar operations", op.as_str()));
+    }
+    Ok(if op.is_comparison() {
         f64::from(u8::from(compare(op, lhs, rhs)))
     } else {
         arithmetic(op, lhs, rhs)
-    }
+    })
 }
 
 fn kind(point: &Point) -> &'static str {
