@@ -47,13 +47,14 @@ pub(crate) struct Settings {
     pub(crate) order: Order,
 }
 
-/// An order of elements, whatever they are: 0 is as they come.
+/// An order of elements, whatever they are: 0 is as they come; 1, too, but for results of operators between vectors,
+/// which come as they were seen, step by step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Order(pub(crate) u64);
 
 impl Order {
     pub(crate) fn arrange(self, elements: &mut [value::Element]) {
-        if self.0 != 0 {
+        if self.0 > 1 {
             elements.sort_by_cached_key(|it| Random::new(self.0 ^ it.labels.hash64()).next());
         }
     }

@@ -70,7 +70,7 @@ fn engine(query: &Query) -> Engine {
 fn differs(query: &Query, data: &[Stored]) -> Result<bool, String> {
     let compared = |query: &Query| {
         catch_unwind(AssertUnwindSafe(|| compared(query, data)))
-            .unwrap_or_else(|_| Err("an evaluator panics, as said above".into()))
+            .unwrap_or_else(|_| Err(PANIC.into()))
     };
     compared(query).or_else(|what| {
         let is_free = ORDERED.iter().any(|it| query.text.contains(it));
@@ -84,6 +84,8 @@ fn differs(query: &Query, data: &[Stored]) -> Result<bool, String> {
         (1..=ORDERS).find_map(another).ok_or(what)
     })
 }
+
+const PANIC: &str = "an evaluator panics, as said above";
 
 /// Aggregations to which the order of elements matters.
 const ORDERED: [&str; 8] =
@@ -152,7 +154,8 @@ fn is_ordered(query: &Query) -> bool {
 
 /// All about a difference, after making it small.
 fn explain(seed: u64, mut query: Query, mut data: Vec<Stored>) -> String {
-    while let Some((smaller, fewer)) = shrink(&query, &data) {
+    let panics = does_panic(&query, &data) == Some(true);
+    while let Some((smaller, fewer)) = shrink(&query, &data, panics) {
         (query, data) = (smaller, fewer);
     }
     let Err(what) = differs(&query, &data) else { unreachable!("it still differs") };
@@ -165,11 +168,17 @@ fn explain(seed: u64, mut query: Query, mut data: Vec<Stored>) -> String {
     )
 }
 
-/// A smaller case that still differs.
-fn shrink(query: &Query, data: &[Stored]) -> Option<(Query, Vec<Stored>)> {
+/// Whether it is a panic in which a case differs; `None` if it does not differ.
+fn does_panic(query: &Query, data: &[Stored]) -> Option<bool> {
+    differs(query, data).err().map(|what| what == PANIC)
+}
+
+/// A smaller case that still differs, in a panic or else.
+fn shrink(query: &Query, data: &[Stored], panics: bool) -> Option<(Query, Vec<Stored>)> {
+    let still_differs = |query: &Query, data: &[Stored]| does_panic(query, data) == Some(panics);
     for text in smaller_texts(&query.text) {
         let smaller = Query { text, ..query.clone() };
-        if differs(&smaller, data).is_err() {
+        if still_differs(&smaller, data) {
             return Some((smaller, data.to_vec()));
         }
     }
@@ -179,7 +188,7 @@ fn shrink(query: &Query, data: &[Stored]) -> Option<(Query, Vec<Stored>)> {
             let when = When::Range { start, end, step };
             if start <= end && when != query.when {
                 let smaller = Query { when, ..query.clone() };
-                if differs(&smaller, data).is_err() {
+                if still_differs(&smaller, data) {
                     return Some((smaller, data.to_vec()));
                 }
             }
@@ -188,7 +197,7 @@ fn shrink(query: &Query, data: &[Stored]) -> Option<(Query, Vec<Stored>)> {
     for at in 0..data.len() {
         let mut fewer = data.to_vec();
         fewer.remove(at);
-        if differs(query, &fewer).is_err() {
+        if still_differs(query, &fewer) {
             return Some((query.clone(), fewer));
         }
     }
@@ -197,7 +206,7 @@ fn shrink(query: &Query, data: &[Stored]) -> Option<(Query, Vec<Stored>)> {
         for cut in [0..n / 2, n / 2..n, 0..1, n - 1..n] {
             let mut fewer = data.to_vec();
             fewer[at].samples.drain(cut.clone());
-            if !cut.is_empty() && !fewer[at].samples.is_empty() && differs(query, &fewer).is_err() {
+            if !cut.is_empty() && !fewer[at].samples.is_empty() && still_differs(query, &fewer) {
                 return Some((query.clone(), fewer));
             }
         }

@@ -12,7 +12,7 @@ use super::labels::{by_value, text, with_label};
 use super::rate::mixed_buckets;
 use super::scalar::{Kahan, mean, quantile, quantile_note};
 use super::value::{Element, Point, Value, at, collect};
-use super::{Decode, Grid, Naive, Order};
+use super::{Decode, Grid, Naive};
 
 impl Naive<'_> {
     pub(super) fn aggregate(
@@ -261,7 +261,7 @@ impl Naive<'_> {
                     }
                 }
             }
-            if self.settings.order != Order(0) {
+            if self.settings.order.0 > 1 {
                 self.settings.order.arrange(&mut found);
                 found.iter_mut().enumerate().for_each(|(rank, it)| it.rank = rank);
             }

@@ -6,7 +6,7 @@ use promql::ast::{Binary, BinaryOp, Cardinality, VectorMatching};
 use super::{Outcome, of_points};
 use crate::naive::notes::Notes;
 use crate::naive::value::{Element, Point, Value, at, collect, without_metadata};
-use crate::naive::{Decode, Grid, Naive};
+use crate::naive::{Decode, Grid, Naive, Order};
 
 impl Naive<'_> {
     pub(super) fn vectors(&self, it: &Binary, grid: Grid, decode: Decode) -> Result<Value, String> {
@@ -14,10 +14,10 @@ impl Naive<'_> {
         let lhs = self.vector(&it.lhs, grid, decode)?;
         let rhs = self.vector(&it.rhs, grid, decode)?;
         let mut steps = Vec::new();
-        for t in grid.times() {
+        for (step, t) in grid.times().into_iter().enumerate() {
             let (left, mut right) = (at(&lhs, t), at(&rhs, t));
             right.iter_mut().for_each(|it| it.rank += lhs.len());
-            let out = if it.op.is_set() {
+            let mut out = if it.op.is_set() {
                 set(it.op, matching, left, right)
             } else {
                 let mut notes = Notes::default();
@@ -27,6 +27,9 @@ impl Naive<'_> {
                 collect(vec![(t, out.clone())])?;
                 out
             };
+            if self.settings.order == Order(1) {
+                out.iter_mut().for_each(|it| it.rank += step << 40);
+            }
             steps.push((t, out));
         }
         Ok(Value::Vector(collect(steps)?))
