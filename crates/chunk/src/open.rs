@@ -38,6 +38,8 @@ struct Window {
 
 /// The largest count the format can hold.
 const SAMPLES_MAX: u16 = u16::MAX;
+/// Bytes that are copied at once where there is room.
+const COPIED: usize = 8;
 /// A sample has 80 bits of time (the second one; later ones 68) and 13 + 64 bits of value at most.
 const SAMPLE_BYTES_MAX: usize = 20;
 
@@ -103,8 +105,13 @@ impl OpenChunk {
         }
         put_value(&mut bits, v.to_bits() ^ self.v, &mut self.window);
         let n_bits = whole * 8 + bits.finish();
-        self.make_room(n_bits.div_ceil(8));
-        self.buf[whole..n_bits.div_ceil(8)].copy_from_slice(&sample[..n_bits.div_ceil(8) - whole]);
+        let end = n_bits.div_ceil(8);
+        self.make_room(end);
+        match self.buf[whole..].first_chunk_mut::<COPIED>() {
+            // What follows the sample is zero on both sides, and a copy of a known size is cheap.
+            Some(to) if end - whole <= COPIED => to.copy_from_slice(&sample[..COPIED]),
+            _ => self.buf[whole..end].copy_from_slice(&sample[..end - whole]),
+        }
         self.buf[..2].copy_from_slice(&(n + 1).to_be_bytes());
         self.n_bits = u32::try_from(n_bits).expect("65535 samples are far below 2^32 bits");
         (self.t, self.t_delta, self.v) = (t, t_delta, v.to_bits());

@@ -23,6 +23,7 @@ mod checkpoint;
 mod chunk_files;
 mod chunk_snapshot;
 mod deletion;
+mod held;
 mod index;
 mod isolation;
 mod metadata;

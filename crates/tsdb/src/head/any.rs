@@ -19,9 +19,10 @@ impl HeadAppender {
         if let (AnyValue::Float(v), false) = (sample.value, self.head.stores_starts) {
             return self.take(series, sample.t, v);
         }
-        let page = self.find_page(page_of(series))?;
+        let (pages, number) = (&self.head.pages, page_of(series));
+        let held = self.batch.held.find(pages, number).ok_or(AppendError::UnknownSeries)?;
         let twice = |open: &Open| open.refuse_other(sample.value);
-        let admitted = admit(&mut lock(&page), (series, sample.t), self.admission, twice);
+        let admitted = admit(&lock(&held.page), (series, sample.t), self.admission, twice);
         if self.judge(admitted, sample.t, is_histogram(sample.value))? {
             self.batch.push_other(series, self.head.owned(sample));
         }

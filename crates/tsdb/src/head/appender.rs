@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use model::{Exemplar, Labels, Metadata, SeriesRef};
 use storage::{AnySample, AnyValue, AppendError, Appender, CommitError, ExemplarError};
-use wal::record::{self, Kind, RefExemplar, RefSample};
+use wal::record::{self, Kind, RefExemplar};
 
 use super::Head;
-use super::batch::{Batch, Other};
+use super::batch::Batch;
 use super::index::{Index, Key};
 use super::open::Open;
 use super::out_of_order::Admission;
-use super::series::{Page, for_each_page, page_of};
+use super::series::{Page, page_of};
 use crate::sync::{lock, read, write};
 
 /// New series are logged in records of about this size.
@@ -38,8 +38,6 @@ pub(crate) struct HeadAppender {
     number: u64,
     pub(super) batch: Batch,
     pub(super) admission: Admission,
-    /// The page of the series appended to last.
-    page: Option<(u64, Arc<Mutex<Page>>)>,
     pub(super) n_refused: Refused,
 }
 
@@ -70,7 +68,21 @@ impl HeadAppender {
         let batch = lock(&head.pool).pop().unwrap_or_default();
         let (number, min_valid) = head.open_appenders.open(|| head.min_appendable());
         let admission = head.admission(min_valid);
-        Self { head, number, batch, admission, page: None, n_refused: Refused::default() }
+        Self { head, number, batch, admission, n_refused: Refused::default() }
+    }
+
+    /// Takes a float if it is later than all of its page: the common case. False tells nothing.
+    #[inline]
+    fn take_next(&mut self, series: u64, t: i64, v: f64) -> bool {
+        let Self { head, batch, admission, .. } = self;
+        let takes = admission.min_valid <= t
+            && !admission.is_recording
+            && !head.stores_starts
+            && batch.held.find(&head.pages, page_of(series)).is_some_and(|it| it.takes(series, t));
+        if takes {
+            batch.push_float(series, t, v);
+        }
+        takes
     }
 
     /// Takes a float if its series is known and it may go there.
@@ -78,13 +90,10 @@ impl HeadAppender {
         if self.head.stores_starts {
             return self.take_any(series, AnySample::float(t, v));
         }
-        let number = page_of(series);
-        if self.page.as_ref().is_none_or(|(n, _)| *n != number) {
-            self.page = Some((number, self.find_page(number)?));
-        }
-        let (_, page) = self.page.as_ref().expect("set above");
+        let held = self.batch.held.find(&self.head.pages, page_of(series));
+        let held = held.ok_or(AppendError::UnknownSeries)?;
         let twice = |open: &Open| open.refuse_other(AnyValue::Float(v));
-        let admitted = admit(&mut lock(page), (series, t), self.admission, twice);
+        let admitted = admit(&lock(&held.page), (series, t), self.admission, twice);
         if self.judge(admitted, t, false)? {
             self.batch.push_float(series, t, v);
         }
@@ -114,10 +123,6 @@ impl HeadAppender {
         admitted.map(|_| true)
     }
 
-    pub(super) fn find_page(&self, number: u64) -> Result<Arc<Mutex<Page>>, AppendError> {
-        self.head.pages.find(number).ok_or(AppendError::UnknownSeries)
-    }
-
     /// Refuses what is too old for any series, before one is made for it.
     pub(super) fn in_bounds(&mut self, t: i64, is_histogram: bool) -> Result<(), AppendError> {
         match self.admission.refuse_late(t) {
@@ -130,23 +135,19 @@ impl HeadAppender {
 
     fn give_up(&mut self) {
         if self.admission.is_recording {
-            // Another batch may be logged and not applied yet: its series must stay.
-            return self.batch.clear();
+            // It may be logged and not applied yet: until the end of the recording its series must stay.
+            self.batch.held.forget();
         }
-        let pages = &self.head.pages;
-        let drop_pending = |page: &mut Page, series: u64| page.remove_pending(series);
-        for part in self.batch.parts() {
-            let of = |it: &RefSample| it.series.0;
-            for_each_page(pages, &part.samples, of, |page, it| drop_pending(page, it.series.0));
-            let of = |it: &Other| it.series;
-            for_each_page(pages, &part.others, of, |page, it| drop_pending(page, it.series));
-        }
+        self.batch.held.release();
         self.batch.clear();
     }
 }
 
 impl Appender for HeadAppender {
     fn append_ref(&mut self, series: SeriesRef, t: i64, v: f64) -> Result<(), AppendError> {
+        if self.take_next(series.0, t, v) {
+            return Ok(());
+        }
         self.in_bounds(t, false)?;
         self.take(series.0, t, v)
     }
@@ -408,26 +409,19 @@ pub(super) enum Admitted {
 
 /// Takes any sample that the head takes at all: what its series has is not known yet.
 fn admit_unseen(
-    page: &mut Page,
+    page: &Page,
     at: u64,
     refusal: Option<AppendError>,
 ) -> Result<Admitted, AppendError> {
     if !page.has(at) {
         return Err(AppendError::UnknownSeries);
     }
-    if let Some(refusal) = refusal {
-        return Err(refusal);
-    }
-    if !page.is_pending(at) {
-        // Until the end of the recording, whatever becomes of the batch.
-        page.add_pending(at);
-    }
-    Ok(Admitted::InOrder)
+    refusal.map_or(Ok(Admitted::InOrder), Err)
 }
 
 /// Says whether a sample may be taken. `twice` judges one at the time of the last sample.
 pub(super) fn admit(
-    page: &mut Page,
+    page: &Page,
     (at, t): (u64, i64),
     admission: Admission,
     twice: impl FnOnce(&Open) -> Result<(), AppendError>,
@@ -436,15 +430,9 @@ pub(super) fn admit(
     if admission.is_recording {
         return admit_unseen(page, at, admission.refuse_late(t).filter(|_| !is_valid));
     }
-    if is_valid && page.is_before(t) && page.has(at) {
-        // The common case, without a look at the record, which is far away.
-        page.add_pending(at);
-        return Ok(Admitted::InOrder);
-    }
     let series = page.get(at).ok_or(AppendError::UnknownSeries)?;
     let last = page.last_t(series);
     if is_valid && last.is_none_or(|last| last < t) {
-        page.add_pending(at);
         return Ok(Admitted::InOrder);
     }
     if is_valid
@@ -456,6 +444,5 @@ pub(super) fn admit(
     if let Some(error) = admission.refuse_late(t) {
         return Err(error);
     }
-    page.add_pending(at);
     Ok(Admitted::Late)
 }

@@ -107,6 +107,10 @@ impl Head {
                 for some in run.chunks(TOUCHED_TOGETHER) {
                     page.touch(some.iter().map(|it| it.series.0));
                     for it in some {
+                        if push_next(page, it, how) {
+                            applied.count(false, it.t, Pushed::Stored);
+                            continue;
+                        }
                         let push = |page: &mut Page, applied: &mut Applied| {
                             self.push_sample(page, it, applied)
                         };
@@ -350,6 +354,26 @@ pub(super) fn as_any(sample: &Sample) -> AnySample<'_> {
     AnySample { st, t, value }
 }
 
+/// Appends a float to the open chunk of its series, if nothing is in the way: the common case, with one look at the
+/// record. False if anything is.
+#[inline]
+fn push_next(
+    page: &mut Page,
+    sample: &RefSample,
+    (applying, admission): (&Applying<'_>, Admission),
+) -> bool {
+    let RefSample { series: SeriesRef(at), t, v } = *sample;
+    let Some(series) = page.get_mut(at) else { return false };
+    let Some(Open::Float(open)) = &mut series.open else { return false };
+    if t < admission.min_valid || t <= open.last_t() || is_full(open, t, &mut series.next_at) {
+        return false;
+    }
+    open.append(t, v);
+    mark_tail(series, applying);
+    page.widen(t);
+    true
+}
+
 /// Stores a sample in order with `push`; false if it is not in order.
 #[inline]
 fn store(
@@ -360,10 +384,11 @@ fn store(
     push: impl FnOnce(&mut Page, &mut Applied) -> Pushed,
 ) -> bool {
     if t < admission.min_valid {
-        page.remove_pending(series);
         return false;
     }
-    mark_tail(page, series, applying);
+    if let Some(series) = page.get_mut(series) {
+        mark_tail(series, applying);
+    }
     let pushed = push(page, applied);
     unmark_late(page, series, pushed);
     if pushed == Pushed::Stored {
@@ -373,9 +398,7 @@ fn store(
 }
 
 /// Notes that a sample of this commit follows: views that were opened before must not see it.
-fn mark_tail(page: &mut Page, series: u64, applying: &Applying<'_>) {
-    page.remove_pending(series);
-    let Some(series) = page.get_mut(series) else { return };
+fn mark_tail(series: &mut Series, applying: &Applying<'_>) {
     let before = series.tail;
     series.tail = if before == 0 || applying.is_seen_by_all(series.tail_commit) {
         series.tail_commit = applying.commit;

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use model::{FloatHistogram, Histogram, Labels, Metadata, SCHEMA_CUSTOM, SeriesRef};
 use wal::record::{self, Kind, RefExemplar, RefHistogram, RefSample};
 
+use super::held::HeldPages;
 use super::index::Key;
 
 /// Batches with more samples are not kept for reuse.
@@ -28,6 +29,7 @@ pub(crate) struct Batch {
     pub(super) metadata: Vec<(SeriesRef, Metadata)>,
     records: Records,
     pub(super) key: Key,
+    pub(super) held: HeldPages,
 }
 
 /// Samples that are logged in the order of their kinds.
@@ -95,6 +97,7 @@ impl Batch {
     pub(super) fn is_small(&self) -> bool {
         self.part.samples.capacity() < POOLED_SAMPLES_MAX
             && self.part.others.capacity() < POOLED_OTHERS_MAX
+            && self.held.is_small()
     }
 
     /// Writes the records, in the order of the log. `with_starts`: as kinds that have start times.

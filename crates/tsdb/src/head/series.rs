@@ -5,7 +5,6 @@
 //! series has no allocation of its own but the buffer of its open chunk. One lock guards a page; a scrape
 //! touches its page or two, and takes the lock once for a run of samples.
 
-mod pending;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -16,7 +15,6 @@ use super::index::key_len;
 use super::open::Open;
 use super::out_of_order::LateTable;
 use crate::sync::{lock, read, write};
-use pending::Pending;
 pub(crate) use stored::Present;
 
 /// References on a page.
@@ -26,6 +24,8 @@ pub(crate) const PAGE_REFS: u64 = 1024;
 const NONE: u32 = u32::MAX;
 /// No record.
 const NO_SLOT: u16 = u16::MAX;
+/// Words of a bit for each reference.
+const PRESENT_WORDS: usize = 16;
 
 /// What is known of one series: 72 bytes.
 pub(crate) struct Series {
@@ -58,6 +58,27 @@ pub(crate) struct Finished {
     pub(crate) maxt: i64,
 }
 
+/// What a page is at a moment, as far as batches ask.
+#[derive(Clone, Copy)]
+pub(crate) struct Snapshot {
+    present: [u64; PRESENT_WORDS],
+    /// No series has a later sample; the lowest time without any.
+    maxt: i64,
+}
+
+impl Snapshot {
+    /// True if the series was there.
+    pub(crate) fn has(&self, series: u64) -> bool {
+        let at = within(series);
+        self.present[at / 64] >> (at % 64) & 1 == 1
+    }
+
+    /// True if no series had a sample at `t` or later.
+    pub(crate) fn is_before(&self, t: i64) -> bool {
+        self.maxt < t
+    }
+}
+
 /// Series with neighbouring references.
 #[derive(Default)]
 pub(crate) struct Page {
@@ -66,8 +87,10 @@ pub(crate) struct Page {
     series: Vec<Series>,
     keys: Vec<u8>,
     links: Vec<Link>,
-    /// A series that samples of open batches wait for must not be dropped.
-    pending: Pending,
+    /// Which references within the page have a record.
+    present: [u64; PRESENT_WORDS],
+    /// How many open batches may have samples for series here: none of these may be dropped.
+    n_holders: u32,
     /// No series here has a later sample; `None` without any.
     maxt: Option<i64>,
     n_open: usize,
@@ -86,6 +109,7 @@ impl Page {
         }
         debug_assert_eq!(self.slots[at], NO_SLOT, "references are used once");
         self.slots[at] = u16::try_from(self.series.len()).expect("a page has few series");
+        self.note_present(at);
         let key_at = u32::try_from(self.keys.len()).expect("a page's keys are short");
         reserve(&mut self.keys, key.len());
         self.keys.extend_from_slice(key);
@@ -113,11 +137,6 @@ impl Page {
     /// As [`Page::get`].
     pub(crate) fn get_mut(&mut self, series: u64) -> Option<&mut Series> {
         self.series.get_mut(usize::from(*self.slots.get(within(series))?))
-    }
-
-    /// True if no series here has a sample at `t` or later.
-    pub(crate) fn is_before(&self, t: i64) -> bool {
-        self.maxt.is_none_or(|maxt| maxt < t)
     }
 
     /// Counts an open chunk that was begun where there was none.
@@ -165,24 +184,29 @@ impl Page {
         self.maxt = self.maxt.max(Some(t));
     }
 
-    /// Notes a sample for the series in an open batch.
-    pub(crate) fn add_pending(&mut self, series: u64) {
-        self.pending.add(within(series));
+    /// Lets no series be dropped while a batch is open that may have samples for some.
+    pub(crate) fn hold(&mut self) -> Snapshot {
+        self.n_holders += 1;
+        Snapshot { present: self.present, maxt: self.maxt.unwrap_or(i64::MIN) }
     }
 
-    /// Takes back one [`Page::add_pending`]: the sample is there now, or never will be.
-    pub(crate) fn remove_pending(&mut self, series: u64) {
-        self.pending.remove(within(series));
+    /// Takes back one [`Page::hold`]: the samples are there now, or never will be.
+    pub(crate) fn release(&mut self) {
+        self.n_holders = self.n_holders.saturating_sub(1);
     }
 
     /// Says that no batch is open.
-    pub(crate) fn clear_pending(&mut self) {
-        self.pending = Pending::default();
+    pub(crate) fn release_all(&mut self) {
+        self.n_holders = 0;
     }
 
-    /// True if an open batch has samples for the series.
-    pub(crate) fn is_pending(&self, series: u64) -> bool {
-        self.pending.has(within(series))
+    /// True if an open batch may have samples for series here.
+    pub(crate) fn is_held(&self) -> bool {
+        self.n_holders != 0
+    }
+
+    fn note_present(&mut self, at: usize) {
+        self.present[at / 64] |= 1 << (at % 64);
     }
 
     /// Reads a little of each record and its open chunk, so that the memory of all of them is on its
@@ -280,8 +304,8 @@ impl Page {
                 .sum::<usize>()
     }
 
-    /// Drops the chunks that end before `mint`, then the series without any (unless a batch is open for
-    /// them), and moves the rest together. Returns what went.
+    /// Drops the chunks that end before `mint`, then the series without any (unless a batch holds the
+    /// page), and moves the rest together. Returns what went.
     pub(crate) fn truncate(&mut self, page: u64, mint: i64) -> Truncated {
         let mut gone = Truncated::default();
         if !self.is_all_needed(mint) {
@@ -311,7 +335,7 @@ impl Page {
 
     fn drop_before(&mut self, page: u64, mint: i64, gone: &mut Truncated) {
         let mut old = std::mem::take(self);
-        (self.maxt, self.pending) = (old.maxt, std::mem::take(&mut old.pending));
+        (self.maxt, self.n_holders) = (old.maxt, old.n_holders);
         self.late = std::mem::take(&mut old.late);
         for series in old.refs(page).collect::<Vec<_>>() {
             let record = old.get_mut(series).expect("just listed");
@@ -328,7 +352,7 @@ impl Page {
             gone.n_chunks += n_finished - kept.len();
             let key = old.key(record);
             let is_empty = open.is_none() && kept.is_empty() && !self.late.has(series);
-            if is_empty && !self.is_pending(series) {
+            if is_empty && !self.is_held() {
                 gone.series.push((series, key.to_vec()));
                 continue;
             }

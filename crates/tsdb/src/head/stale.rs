@@ -112,11 +112,10 @@ impl Head {
         Ok(())
     }
 
-    /// When a series ended; `None` if it goes on, has late samples, or a batch is open for it.
+    /// When a series ended; `None` if it goes on, has late samples, or a batch holds its page.
     fn ended(&self, page: &Page, series: u64) -> Option<i64> {
         let record = page.get(series)?;
-        let is_over =
-            !page.is_pending(series) && !page.late.has(series) && self.is_stale(page, record);
+        let is_over = !page.is_held() && !page.late.has(series) && self.is_stale(page, record);
         page.last_t(record).filter(|_| is_over)
     }
 

@@ -191,7 +191,7 @@ impl Head {
     /// From now on batches are applied. All that were logged are, and none is open.
     fn end_recording(&self) {
         for (_, page) in self.pages.all() {
-            lock(&page).clear_pending();
+            lock(&page).release_all();
         }
         self.is_recording.store(false, SeqCst);
     }

@@ -117,6 +117,7 @@ impl Page {
     ) -> Result<(), Rule> {
         self.slots.resize(within(series), NO_SLOT);
         self.slots.push(u16::try_from(self.series.len()).expect("a page has few series"));
+        self.note_present(within(series));
         let key_at = u32::try_from(key_at).expect("looked at before");
         let (next_at, open) = restore_open(rest).ok_or("an open chunk is malformed")?;
         self.n_open += usize::from(open.is_some());
