@@ -17,13 +17,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What the allocator is told: give back after a second what is free, from a thread of its own. Its default of ten
 /// seconds keeps as much again in reserve while the open chunks of all series grow in step. And look through a
-/// thread's cache each 4 MiB that it takes, not each 64 KiB: one page of a target is more than that.
+/// thread's cache each 4 MiB that it takes, not each 64 KiB: one page of a target is more than that; buffers of
+/// up to 128 KiB are kept there.
 #[cfg(feature = "jemalloc")]
 #[expect(unsafe_code, reason = "jemalloc finds its settings by the name of a symbol")]
 // SAFETY: the name and the type, a pointer to text that ends in 0, are what jemalloc documents; nothing else has it.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static MALLOC_CONF: &[u8; 89] =
-    b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_gc_incr_bytes:4194304\0";
+pub static MALLOC_CONF: &[u8; 107] =
+    b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_gc_incr_bytes:4194304,tcache_max:131072\0";
 
 /// The version, as `--version` and the API show it.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
