@@ -34,6 +34,17 @@ impl Mapped {
         Ok(Self(Bytes::Map(map)))
     }
 
+    /// Says that the bytes before `end` will hardly be read again: memory that holds them for a mapping is given back.
+    pub fn leave(&self, end: usize) {
+        if let Bytes::Map(map) = &self.0 {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the mapping is of a file, read-only and shared: a page that was given back is read from the
+            // file again when it is asked for, with the same bytes.
+            // If it is refused, more memory is in use, and nothing is wrong.
+            let _ = unsafe { map.unchecked_advise_range(advice, 0, end.min(map.len())) };
+        }
+    }
+
     /// Wraps bytes held in memory.
     pub fn held(bytes: Vec<u8>) -> Self {
         Self(Bytes::Held(bytes))

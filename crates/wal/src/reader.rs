@@ -46,6 +46,9 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
+/// So many bytes of a segment are in memory at most, but for a record that is longer.
+const LEAVE_BYTES: usize = 4 << 20;
+
 /// One record, unpacked.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -104,9 +107,11 @@ impl Reader {
                 let bytes = self.directory.map(&segment::path(&self.folder, n));
                 let bytes = bytes.map_err(|source| ReadError::Io { segment: n, source })?;
                 let at = usize::try_from(std::mem::take(&mut self.offset)).unwrap_or(usize::MAX);
-                self.current = Some(Segment { n, bytes, at, assembly: Assembly::default() });
+                let assembly = Assembly::default();
+                self.current = Some(Segment { n, bytes, at, left: at, assembly });
             }
             let current = self.current.as_mut().expect("opened above");
+            current.leave();
             match current.next_frame()? {
                 Some(frame) => return self.unpack(frame).map(Some),
                 None => self.current = None,
@@ -129,10 +134,20 @@ struct Segment {
     bytes: Mapped,
     /// Where the next fragment starts.
     at: usize,
+    /// Up to where memory was given back.
+    left: usize,
     assembly: Assembly,
 }
 
 impl Segment {
+    /// Gives memory back now and then: a whole segment of 128 MiB would count as the process's.
+    fn leave(&mut self) {
+        if LEAVE_BYTES <= self.at - self.left {
+            self.bytes.leave(self.at);
+            self.left = self.at;
+        }
+    }
+
     fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
         let good_end = self.at as u64;
         let result = self.frame();

@@ -8,7 +8,7 @@ use model::Labels;
 use stdx::varint::{put_u64, take_u64};
 
 use super::pairs::{PairId, Pairs};
-use super::postings::Postings;
+use super::postings::{Counted, Postings};
 
 /// Tables of references, split so that growing one moves few entries.
 const N_TABLES: usize = 64;
@@ -135,6 +135,15 @@ impl Index {
         }
     }
 
+    /// Makes room in the postings for series, ascending, whose keys `each` hands out.
+    pub(crate) fn reserve_postings(&mut self, each: impl FnOnce(&mut dyn FnMut(&[u8], u64))) {
+        let mut counted = vec![Counted::default(); self.postings.len()];
+        each(&mut |key, series| {
+            pairs_of(key).for_each(|id| counted[id as usize].count(series));
+        });
+        self.postings.iter_mut().zip(&counted).for_each(|(it, more)| it.reserve(more));
+    }
+
     /// Removes a series from the table, not from the postings.
     pub(crate) fn remove(&mut self, key: &[u8], series: u64) {
         let hash = self.hasher.hash_one(key);
@@ -169,11 +178,6 @@ impl Index {
     /// The postings of a pair.
     pub(crate) fn postings(&self, id: PairId) -> &Postings {
         &self.postings[id as usize]
-    }
-
-    /// Gives unused memory back.
-    pub(crate) fn shrink(&mut self) {
-        self.postings.iter_mut().for_each(Postings::shrink);
     }
 
     /// The labels of a key.

@@ -17,13 +17,18 @@ impl Postings {
     /// Adds a reference greater than all before.
     pub(crate) fn push(&mut self, series: u64) {
         assert!(self.last < series, "references ascend");
-        if self.bytes.capacity() - self.bytes.len() < 10 {
+        if self.bytes.capacity() - self.bytes.len() < varint_len(series - self.last) {
             // An eighth: a list that doubles wastes more than its entries are worth.
             self.bytes.reserve_exact(10 + self.bytes.len() / 8);
         }
         put_u64(&mut self.bytes, series - self.last);
         self.last = series;
         self.n += 1;
+    }
+
+    /// Makes room for what was counted, and no more.
+    pub(crate) fn reserve(&mut self, more: &Counted) {
+        self.bytes.reserve_exact(more.n_bytes);
     }
 
     /// Counts the references.
@@ -62,11 +67,26 @@ impl Postings {
         kept.bytes.shrink_to_fit();
         *self = kept;
     }
+}
 
-    /// Gives unused memory back.
-    pub(crate) fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
+/// Counts the bytes of references before they are added to a list: one that grows bit by bit leaves holes behind.
+#[derive(Clone, Default)]
+pub(crate) struct Counted {
+    n_bytes: usize,
+    last: u64,
+}
+
+impl Counted {
+    /// Counts a reference greater than all before.
+    pub(crate) fn count(&mut self, series: u64) {
+        self.n_bytes += varint_len(series - self.last);
+        self.last = series;
     }
+}
+
+fn varint_len(n: u64) -> usize {
+    let n_bits = u64::BITS - (n | 1).leading_zeros();
+    n_bits.div_ceil(7) as usize
 }
 
 #[cfg(test)]
@@ -81,8 +101,11 @@ mod tests {
             gone in prop::collection::btree_set(1u64..300, 0..50),
         ) {
             let all: std::collections::BTreeSet<u64> = all.iter().map(|it| it % 300 + 1).chain(all.iter().copied()).collect();
-            let mut postings = Postings::default();
+            let (mut postings, mut counted) = (Postings::default(), Counted::default());
+            all.iter().for_each(|it| counted.count(*it));
+            postings.reserve(&counted);
             all.iter().for_each(|it| postings.push(*it));
+            prop_assert_eq!(postings.bytes.len(), counted.n_bytes);
             prop_assert!(postings.iter().eq(all.iter().copied()));
             let gone: Vec<u64> = gone.into_iter().collect();
             postings.remove(&gone);

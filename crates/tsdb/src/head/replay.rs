@@ -541,15 +541,19 @@ impl<'a> Replay<'a> {
 
     /// Adds the series on these pages to the postings; no later one may be there yet.
     fn add_postings(&self, pages: Range<u64>) {
-        let mut index = write(&self.head.index);
-        for (n, page) in self.head.pages.all().into_iter().filter(|(n, _)| pages.contains(n)) {
-            let page = lock(&page);
-            for series in page.refs(n) {
-                let record = page.get(series).expect("just listed");
-                index.add_postings(page.key(record), series);
+        let mut all = self.head.pages.all();
+        all.retain(|(n, _)| pages.contains(n));
+        let each_key = |each: &mut dyn FnMut(&[u8], u64)| {
+            for (n, page) in &all {
+                let page = lock(page);
+                for series in page.refs(*n) {
+                    each(page.key(page.get(series).expect("just listed")), series);
+                }
             }
-        }
-        index.shrink();
+        };
+        let mut index = write(&self.head.index);
+        index.reserve_postings(each_key);
+        each_key(&mut |key, series| index.add_postings(key, series));
     }
 
     /// Ends the replay. Series from the reference `live` on, which starts a page, came after
