@@ -9,6 +9,7 @@ use crate::context::Worker;
 use crate::exec::drive::for_each;
 use crate::exec::group::series_bytes;
 use crate::exec::merge::{Overlap, unique};
+use crate::exec::range::{RangeSource, SubquerySource};
 use crate::exec::series::without_metadata;
 use crate::exec::{Opener, Operator, Series, check_at, sort_checked};
 use crate::function::extended;
@@ -86,7 +87,12 @@ fn samples(
     plan: &Plan,
     charge: &mut Charge,
 ) -> Result<Vec<SeriesSamples>, QueryError> {
-    let source = opener.range(range)?;
+    let source = match opener.range(range)? {
+        RangeSource::Subquery(it) => {
+            RangeSource::Subquery(SubquerySource { op: final_names(opener, it.op)?, ..it })
+        }
+        source @ RangeSource::Select(_) => source,
+    };
     let slide = Slide { grid: plan.grid, shift: range.shift, range_ms: range.range_ms };
     let wide = range.wide(&slide);
     let mut worker = Worker::new(opener.context);
@@ -117,7 +123,7 @@ fn samples(
             charge.add_samples(&samples)?;
             let series = source.series(at);
             charge.add(series_bytes(&series), 0)?;
-            all.push(SeriesSamples { labels: final_labels(series), samples });
+            all.push(SeriesSamples { labels: series.labels, samples });
         }
     }
     sort_checked(opener.context, all, |a, b| a.labels.cmp(&b.labels))

@@ -55,6 +55,17 @@ fn the_last_step_decides_on_the_name_of_a_group() {
 }
 
 #[test]
+fn equal_series_of_a_subquery_join_at_the_end() {
+    let bench = Bench::with(
+        Options { delayed_name_removal: true, ..Options::default() },
+        4,
+        "a 1 1 stale\nb _ _ 2 2 2\nc _ 3",
+    );
+    bench.check("abs({__name__=~\"a|b\"})[5m:1m]", "{} 1@0 1@60 2@120 2@180 2@240");
+    bench.check("abs({__name__=~\"a|c\"})[5m:1m]", CLASH);
+}
+
+#[test]
 fn equal_series_join_if_they_never_meet() {
     let bench = Bench::new(10, "a 1 1 stale\nb _ _ 2 2 2\nc _ 3");
     bench.check_range("-{__name__=~\"a|b\"}", (0, 4), "{} -1 -1 -2 -2 -2");

@@ -5,7 +5,7 @@ use promql::Expr;
 use promql::ast::Subquery;
 
 use super::select::shifted;
-use super::value::{Point, Sample, Series, Stored, Value, unique, without_metadata};
+use super::value::{Point, SAME_LABELSET, Sample, Series, Stored, Value, unique, without_metadata};
 use super::{Decode, Grid, Naive};
 
 /// A range vector before it is cut into windows.
@@ -168,17 +168,26 @@ impl Naive<'_> {
     /// The window of a range selector that is the whole query.
     pub(super) fn top_window(&self, expr: &Expr, t: i64) -> Result<Value, String> {
         let range = self.range(expr, Grid::once(t), Decode::Whole)?;
-        let mut all = Vec::new();
+        let mut all: Vec<Stored> = Vec::new();
         for series in &range.series {
             let window = range.window(series, t, self.settings.lookback_ms);
-            let samples = match range.wide {
+            let mut samples = match range.wide {
                 None => window.samples,
                 Some(wide) => self.clipped(wide, &window)?,
             };
             let labels =
                 if series.drops { without_metadata(&series.labels) } else { series.labels.clone() };
-            if !samples.is_empty() {
-                all.push(Stored { labels, samples });
+            match all.iter_mut().find(|it| it.labels == labels) {
+                Some(it) if self.settings.delayed_names => {
+                    let met = |new: &Sample| it.samples.iter().any(|known| known.t == new.t);
+                    if samples.iter().any(met) {
+                        return Err(SAME_LABELSET.into());
+                    }
+                    it.samples.append(&mut samples);
+                    it.samples.sort_by_key(|it| it.t);
+                }
+                _ if samples.is_empty() => {}
+                _ => all.push(Stored { labels, samples }),
             }
         }
         all.sort_by(|a, b| a.labels.cmp(&b.labels));
