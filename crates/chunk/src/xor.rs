@@ -202,6 +202,13 @@ fn take_second(bits: &mut BitReader<'_>, state: &mut State) {
 #[inline(always)]
 fn take(bits: &mut BitReader<'_>, state: &mut State) {
     let mut next = bits.peek();
+    if next >> 61 == 0b010 && state.value.width <= 54 {
+        // Most often: as long after the one before as that was, and within the last window, which is shown.
+        bits.skip(3 + state.value.width);
+        state.t = state.t.wrapping_add(state.t_delta);
+        state.value.bits ^= next << 3 >> state.value.leading & state.value.window;
+        return;
+    }
     if next >> 63 == 0 {
         bits.skip(1);
         next <<= 1;
@@ -329,8 +336,19 @@ pub(crate) fn take_signed_varint(bits: &mut BitReader<'_>) -> i64 {
 
 /// Takes an unsigned LEB128 number; bits beyond 64 are lost.
 pub(crate) fn take_varint(bits: &mut BitReader<'_>) -> u64 {
+    // Times have six bytes, and seven are shown at once.
+    let next = bits.peek();
     let mut v = 0u64;
-    for i in 0..10 {
+    for i in 0..7 {
+        let byte = next >> (56 - 8 * i) & 0xFF;
+        v |= (byte & 0x7F) << (7 * i);
+        if byte < 0x80 {
+            bits.skip(8 * (i + 1));
+            return v;
+        }
+    }
+    bits.skip(56);
+    for i in 7..10 {
         let byte = bits.take(8);
         v |= (byte & 0x7F) << (7 * i);
         if byte < 0x80 {
