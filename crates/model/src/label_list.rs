@@ -33,6 +33,14 @@ impl<'a> LabelsRef<'a> {
         LabelBytes::new(self.0)
     }
 
+    /// The name of the first label, and the labels behind it.
+    #[inline]
+    pub fn split_first(self) -> Option<(&'a [u8], Self)> {
+        let mut walk = self.iter_bytes();
+        let (name, _) = walk.next()?;
+        Some((name, Self(walk.rest())))
+    }
+
     /// Copies the set.
     pub fn to_labels(self) -> Labels {
         Labels::from_encoded(self.0)
@@ -160,25 +168,28 @@ impl<N: Copy + PartialEq> Speller<N> {
     ) -> Result<LabelsRef<'_>, E> {
         std::mem::swap(&mut self.bytes, &mut self.before);
         self.bytes.clear();
-        let (mut n, mut known_from) = (0, 0);
+        // What is known and not copied yet ends where the set before has `known`; `n` labels are done.
+        let (mut n, mut known) = (0, 0..0);
         for number in numbers {
             let known_end = self.ends.get(n).copied();
-            match known_end {
-                Some(end) if self.numbers[n] == number => {
-                    self.bytes.extend_from_slice(&self.before[known_from..end]);
-                }
-                _ => {
-                    let pair = match pair_of(number) {
-                        Ok(pair) => pair,
-                        Err(error) => {
-                            self.forget();
-                            return Err(error);
-                        }
-                    };
-                    Labels::encode_sorted([pair], &mut self.bytes);
-                }
+            if let Some(end) = known_end
+                && self.numbers[n] == number
+            {
+                self.ends[n] = self.bytes.len() + (end - known.start);
+                known.end = end;
+                n += 1;
+                continue;
             }
-            known_from = known_end.unwrap_or(known_from);
+            self.bytes.extend_from_slice(&self.before[known.clone()]);
+            known = known_end.map_or(known.end..known.end, |end| end..end);
+            let pair = match pair_of(number) {
+                Ok(pair) => pair,
+                Err(error) => {
+                    self.forget();
+                    return Err(error);
+                }
+            };
+            Labels::encode_sorted([pair], &mut self.bytes);
             if n < self.numbers.len() {
                 (self.numbers[n], self.ends[n]) = (number, self.bytes.len());
             } else {
@@ -187,6 +198,7 @@ impl<N: Copy + PartialEq> Speller<N> {
             }
             n += 1;
         }
+        self.bytes.extend_from_slice(&self.before[known]);
         self.numbers.truncate(n);
         self.ends.truncate(n);
         Ok(LabelsRef(&self.bytes))

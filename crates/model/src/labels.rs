@@ -253,7 +253,7 @@ fn put(out: &mut Vec<u8>, s: &str) {
     out.extend_from_slice(s.as_bytes());
 }
 
-#[inline]
+#[inline(always)]
 fn take<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let (len, head) = match rest[0] {
         0xFF => (usize::from(rest[1]) | usize::from(rest[2]) << 8 | usize::from(rest[3]) << 16, 4),

@@ -145,7 +145,9 @@ impl MergedSet {
     /// Joins the series with equal labels. They come out in the order of the first set and what each of the
     /// others adds, or sorted by labels; at most `hints.limit` of them then, if it is not 0.
     fn new(sets: Vec<Box<dyn SeriesSet>>, hints: &SelectHints) -> Result<Self, ReadError> {
+        let most = sets.iter().map(|it| it.len()).max().unwrap_or(0);
         let (mut known, mut all) = (Known::default(), Vec::new());
+        known.table.reserve(most, |_| 0);
         for (set, set_at) in sets.iter().zip(0..) {
             let mut ended = Ok(());
             set.each_labels(&mut |at, labels| {
@@ -165,21 +167,10 @@ impl MergedSet {
             ended?;
         }
         let bytes = known.bytes() + 2 * size_of_val(&all[..]);
-        // Each set is a run that nearly ascends, which a stable sort merges.
-        all.sort_by_key(|it| it.labels);
-        let mut merged = Self {
-            sets,
-            labels: known.labels,
-            series: Vec::new(),
-            parts: all.iter().map(|it| (it.set, it.at)).collect(),
-            bytes,
-        };
-        for (end, it) in (1..).zip(&all) {
-            match merged.series.last_mut() {
-                Some(last) if last.labels == it.labels => last.parts_end = end,
-                _ => merged.series.push(Merged { labels: it.labels, parts_end: end }),
-            }
-        }
+        let (parts, ends) = by_labels(&all, known.labels.len());
+        let series = ends.into_iter().zip(0..);
+        let series = series.map(|(parts_end, labels)| Merged { labels, parts_end }).collect();
+        let mut merged = Self { sets, labels: known.labels, series, parts, bytes };
         if hints.sorted {
             merged.sort(hints)?;
         }
@@ -230,6 +221,25 @@ impl MergedSet {
         }
         Ok(())
     }
+}
+
+/// Groups the parts by their labels, of which there are `n`, and leaves those of one series in their order. Returns
+/// each with its set, and where those of each series end.
+fn by_labels(all: &[Part], n: usize) -> (Vec<(u32, u32)>, Vec<usize>) {
+    let mut ends = vec![0; n];
+    all.iter().for_each(|it| ends[it.labels as usize] += 1);
+    let mut before = 0;
+    for it in &mut ends {
+        before += std::mem::replace(it, before);
+    }
+    // These are where they start, and move on as the parts are put in.
+    let mut parts = vec![(0, 0); all.len()];
+    for it in all {
+        let end: &mut usize = &mut ends[it.labels as usize];
+        parts[*end] = (it.set, it.at);
+        *end += 1;
+    }
+    (parts, ends)
 }
 
 /// Distinct label sets.
@@ -416,6 +426,15 @@ mod tests {
         let mut all = samples("h1 f1 f4 h3 f3 h2 f2 f5");
         sort_since(&mut all, Mark { floats: 1, histograms: 1 });
         assert_eq!(all, samples("h1 f1 h2 h3 f4 f5"));
+    }
+
+    #[test]
+    fn groups_parts() {
+        let part = |(labels, set, at)| Part { labels, set, at };
+        let all = [(0, 0, 0), (1, 0, 1), (2, 0, 2), (1, 1, 0), (3, 1, 1), (0, 2, 4)].map(part);
+        let parts = vec![(0, 0), (2, 4), (0, 1), (1, 0), (0, 2), (1, 1)];
+        assert_eq!(by_labels(&all, 4), (parts, vec![2, 4, 5, 6]));
+        assert_eq!(by_labels(&[], 0), (vec![], vec![]));
     }
 
     #[test]

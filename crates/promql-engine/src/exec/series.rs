@@ -49,6 +49,13 @@ impl<'a> SeriesRef<'a> {
         if delayed {
             return Self { drop_name: true, ..self };
         }
+        // Mostly the name is first, and what follows is behind all that is metadata.
+        if let Some((name, rest)) = self.labels.split_first()
+            && name == METRIC_NAME.as_bytes()
+            && rest.split_first().is_none_or(|(next, _)| !next.starts_with(b"__"))
+        {
+            return SeriesRef::new(rest);
+        }
         SeriesRef::new(self.labels.filter(|name| !is_metadata(name), scratch))
     }
 }
@@ -65,4 +72,29 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
 /// True for the labels that disappear when a value is no longer the metric's.
 fn is_metadata(name: &[u8]) -> bool {
     name.starts_with(b"__") && [METRIC_NAME, TYPE, UNIT].iter().any(|it| it.as_bytes() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_names() {
+        let check = |names: &[&str], expected: &[&str]| {
+            let set = |names: &[&str]| Labels::from_pairs(names.iter().map(|it| (*it, "x")));
+            let series = Series::new(set(names));
+            let mut scratch = Vec::new();
+            let borrowed = series.borrowed().without_name(false, &mut scratch);
+            assert_eq!(borrowed.labels.to_labels(), set(expected), "{names:?}");
+            assert_eq!(series.without_name(false).labels, set(expected), "{names:?}");
+        };
+        check(&[], &[]);
+        check(&["__name__"], &[]);
+        check(&["__name__", "job"], &["job"]);
+        check(&["__name__", "__tenant__", "__unit__", "job"], &["__tenant__", "job"]);
+        check(&["__name__", "__type__"], &[]);
+        check(&["A", "__name__", "_b", "job"], &["A", "_b", "job"]);
+        check(&["__type__", "job"], &["job"]);
+        check(&["job"], &["job"]);
+    }
 }

@@ -290,7 +290,7 @@ impl HeadSet {
                     .take_while(|it| *it != series)
                     .for_each(|_| list.push(LabelsRef::EMPTY));
                 let spelled =
-                    page.get(*series).map(|it| speller.spell(pairs_of(page.key(it)), pair));
+                    page.get(*series).map(|it| speller.spell(pairs_of(page.key_onward(it)), pair));
                 list.push(match spelled {
                     Some(Ok(labels)) => labels,
                     None => LabelsRef::EMPTY,

@@ -222,8 +222,13 @@ impl Page {
 
     /// The label key of a record.
     pub(crate) fn key(&self, series: &Series) -> &[u8] {
-        let rest = &self.keys[series.key_at as usize..];
+        let rest = self.key_onward(series);
         &rest[..key_len(rest)]
+    }
+
+    /// The label key of a record and what follows it: finding its end takes as long as reading it.
+    pub(crate) fn key_onward(&self, series: &Series) -> &[u8] {
+        &self.keys[series.key_at as usize..]
     }
 
     /// True if the series is here.
