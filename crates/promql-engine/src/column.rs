@@ -170,8 +170,14 @@ impl Column {
     /// Holds values at the steps from `at` on.
     #[inline]
     pub(crate) fn set_run(&mut self, at: usize, values: &[f64]) {
-        self.values[at..at + values.len()].copy_from_slice(values);
-        self.present.set_run(at, values.len());
+        self.run_mut(at, values.len()).copy_from_slice(values);
+    }
+
+    /// Holds values at `n` steps from `at` on: those that are written there.
+    #[inline]
+    pub(crate) fn run_mut(&mut self, at: usize, n: usize) -> &mut [f64] {
+        self.present.set_run(at, n);
+        &mut self.values[at..at + n]
     }
 
     /// Appends a histogram; steps must come ascending.

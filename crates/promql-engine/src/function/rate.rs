@@ -279,10 +279,18 @@ impl Block {
     #[inline]
     fn load_even(&mut self, windows: Even, samples: &Samples) {
         let (from, to) = (windows.first.from as usize, windows.first.to as usize);
-        let firsts = samples.v[from..].iter().step_by(windows.stride);
-        let lasts = samples.v[to - 1..].iter().step_by(windows.stride);
-        let loaded = self.first.iter_mut().zip(&mut self.rise).take(windows.len);
-        for ((first_to, rise), (first, last)) in loaded.zip(firsts.zip(lasts)) {
+        let (firsts, lasts) = (&samples.v[from..], &samples.v[to - 1..]);
+        let (first, rise) = (&mut self.first[..windows.len], &mut self.rise[..windows.len]);
+        if windows.stride == 1 {
+            // Neighbours are loaded several at a time.
+            first.copy_from_slice(&firsts[..windows.len]);
+            let lasts = &lasts[..windows.len];
+            rise.iter_mut().zip(lasts).zip(first).for_each(|((rise, last), it)| *rise = last - *it);
+            return;
+        }
+        let firsts = firsts.iter().step_by(windows.stride);
+        let lasts = lasts.iter().step_by(windows.stride);
+        for ((first_to, rise), (first, last)) in first.iter_mut().zip(rise).zip(firsts.zip(lasts)) {
             (*first_to, *rise) = (*first, last - first);
         }
     }
@@ -299,15 +307,24 @@ impl Block {
         let borders = ((first_t - start) as f64, (end - last_t) as f64);
         let reach = Reach::new((last_t - first_t) as f64, (to - from - 1).into(), borders);
         let usual = reach.factor(reach.to_start, self.seconds);
-        let begins_later = |at| self.begin(&reach, at) < reach.to_start;
-        if (0..windows.len).fold(false, |any, at| any | begins_later(at)) {
+        if self.counter && self.may_begin_later(windows.len, &reach) {
             for at in 0..windows.len {
                 self.rise[at] *= reach.factor(self.begin(&reach, at), self.seconds);
             }
+            out.set_run(step, &self.rise[..windows.len]);
         } else {
-            self.rise[..windows.len].iter_mut().for_each(|rise| *rise *= usual);
+            let stretched = out.run_mut(step, windows.len).iter_mut().zip(&self.rise);
+            stretched.for_each(|(out, rise)| *out = rise * usual);
         }
-        out.set_run(step, &self.rise[..windows.len]);
+    }
+
+    /// False if no counter of the first `n` windows was zero before it is taken to have begun. Divides nothing:
+    /// that is for [`Reach::begin`], of which this rounds the threshold up.
+    #[inline]
+    fn may_begin_later(&self, n: usize, reach: &Reach) -> bool {
+        let most = reach.to_start / reach.sampled * (1.0 + 1e-9);
+        let windows = self.first[..n].iter().zip(&self.rise[..n]);
+        windows.fold(false, |any, (first, rise)| any | (*first <= rise * most))
     }
 }
 
