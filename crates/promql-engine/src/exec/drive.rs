@@ -4,7 +4,7 @@
 //! that is to be folded next folds it, and those that follow it and are ready. Filling (decoding, sliding
 //! windows) is the costly part and runs in parallel; folding is a few additions a step and runs in series order,
 //! so a result does not depend on the number of threads. For each worker there are two runs of columns, about
-//! 256 KiB each, so that one seldom waits for another: being woken takes as long as folding a run.
+//! 128 KiB each, so that one seldom waits for another: being woken takes as long as folding a run.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::{Column, QueryError};
 pub(crate) type Sink<'s> = dyn FnMut(usize, &mut Column) -> Result<(), QueryError> + Send + 's;
 
 /// Steps in the columns of one run.
-const RUN_STEPS: usize = 1 << 15;
+const RUN_STEPS: usize = 1 << 14;
 
 /// Runs of columns for each worker: one is filled while others wait for their turn.
 const BUFFERS_PER_WORKER: usize = 2;
@@ -171,6 +171,8 @@ struct State {
     /// Buffers that nobody uses, and how many more may be made.
     free: Vec<Vec<Column>>,
     makeable: usize,
+    /// Workers that wait for a buffer.
+    n_waiting: usize,
     /// Of the buffers.
     charge: Charge,
     /// Set when nothing more is to be folded because of an error, or a panic.
@@ -198,6 +200,7 @@ impl<'r, 's> Runs<'r, 's> {
             is_folding: false,
             free: Vec::new(),
             makeable: threads * BUFFERS_PER_WORKER,
+            n_waiting: 0,
             charge: context.charge(),
             ended: None,
         };
@@ -229,7 +232,9 @@ impl<'r, 's> Runs<'r, 's> {
     fn buffer(&self) -> Option<Vec<Column>> {
         let mut state = self.lock();
         while state.ended.is_none() && state.free.is_empty() && state.makeable == 0 {
+            state.n_waiting += 1;
             state = self.freed.wait(state).expect("no worker panicked");
+            state.n_waiting -= 1;
         }
         if state.ended.is_some() {
             return None;
@@ -280,7 +285,10 @@ impl<'r, 's> Runs<'r, 's> {
             if folded.is_err() {
                 state.ended = Some(folded);
             }
-            self.freed.notify_all();
+            // Telling nobody is a call of the system, too.
+            if 0 < state.n_waiting {
+                self.freed.notify_all();
+            }
         }
         state.is_folding = false;
     }
