@@ -134,16 +134,30 @@ pub(crate) fn timestamp(out: &mut Vec<u8>, t_ms: i64) {
     }
 }
 
+/// The digits of the numbers below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut all = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        all[n] = [b'0' + n as u8 / 10, b'0' + n as u8 % 10];
+        n += 1;
+    }
+    all
+};
+
 fn integer(out: &mut Vec<u8>, mut n: u64) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
-    loop {
+    // Two digits at once; a number of an odd length has one more in front.
+    while 10 <= n {
+        at -= 2;
+        let two = PAIRS[(n % 100) as usize];
+        digits[at..at + 2].copy_from_slice(&two);
+        n /= 100;
+    }
+    if 0 < n || at == digits.len() {
         at -= 1;
-        digits[at] = b'0' + u8::try_from(n % 10).expect("one digit");
-        n /= 10;
-        if n == 0 {
-            break;
-        }
+        digits[at] = b'0' + n.to_le_bytes()[0];
     }
     out.extend_from_slice(&digits[at..]);
 }
@@ -229,6 +243,9 @@ mod tests {
         check("1435781451.100", |out| timestamp(out, 1_435_781_451_100));
         check("1435781451", |out| timestamp(out, 1_435_781_451_000));
         check("-0.001", |out| timestamp(out, -1));
+        for seconds in [0, 7, 10, 99, 100, 101, 12_345, 9_007_199_254_740_991] {
+            check(&seconds.to_string(), |out| timestamp(out, seconds * 1000));
+        }
         assert_eq!(rfc3339(1_435_781_451_781), "2015-07-01T20:10:51.781Z");
     }
 

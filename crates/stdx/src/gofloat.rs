@@ -83,6 +83,9 @@ pub fn format_f(v: f64) -> String {
     out
 }
 
+/// Decimal exponents that [`zmij`] prints without an exponent.
+const PRINTED_PLAIN: Range<i32> = -5..16;
+
 /// Writes without exponent if the decimal exponent is in `plain`.
 fn write(out: &mut impl Text, v: f64, plain: Range<i32>) {
     if !v.is_finite() {
@@ -108,7 +111,16 @@ fn write(out: &mut impl Text, v: f64, plain: Range<i32>) {
         write_whole(out, v as u32);
         return;
     }
-    let digits = Digits::of(v);
+    let mut buffer = zmij::Buffer::new();
+    let printed = buffer.format_finite(v);
+    // The formatter's own plain form is the one wanted, but for whole numbers.
+    if plain.start <= PRINTED_PLAIN.start
+        && PRINTED_PLAIN.end <= plain.end
+        && !printed.bytes().any(|it| it == b'e')
+    {
+        return out.put(printed.strip_suffix(".0").unwrap_or(printed));
+    }
+    let digits = Digits::of(printed);
     if plain.contains(&digits.exponent) {
         digits.write_plain(out);
     } else {
@@ -138,10 +150,8 @@ struct Digits {
 }
 
 impl Digits {
-    /// Takes the shortest digits of a finite number that is not negative.
-    fn of(v: f64) -> Self {
-        let mut buffer = zmij::Buffer::new();
-        let printed = buffer.format_finite(v);
+    /// Takes the digits of a finite number that is not negative, as [`zmij`] printed it.
+    fn of(printed: &str) -> Self {
         let (mantissa, exponent) = printed.split_once('e').unwrap_or((printed, "0"));
         let exponent: i32 = exponent.parse().expect("the formatter writes a number");
         let mut it = Self { text: [0; 24], len: 0, exponent };
@@ -257,6 +267,18 @@ mod tests {
             for text in [format_g(v), format_v(v), format_f(v)] {
                 prop_assert_eq!(parse(&text).map(f64::to_bits), Ok(bits), "{}", text);
             }
+        }
+
+        #[test]
+        fn plain_is_plain(whole: i64, scale in 0i32..24) {
+            let v = whole as f64 / 10f64.powi(scale);
+            let mut json = String::new();
+            write_json(&mut json, v);
+            if 1e-6 <= v.abs() && v.abs() < 1e21 || v == 0.0 {
+                prop_assert_eq!(&json, &format_f(v));
+                prop_assert!(!json.contains('e') && !json.ends_with(".0"), "{}", json);
+            }
+            prop_assert_eq!(parse(&json).map(f64::to_bits), Ok(v.to_bits()));
         }
     }
 }
