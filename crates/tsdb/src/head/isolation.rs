@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::sync::{lock, read, write};
@@ -35,6 +35,8 @@ struct Views {
     /// The first time each view may read, and its commit number, in the order of opening.
     open: BTreeMap<u64, (i64, u32)>,
     next_key: u64,
+    /// How many wait for views to be closed.
+    n_waiting: usize,
 }
 
 /// A commit that is being applied.
@@ -86,9 +88,7 @@ impl Isolation {
             if stop() {
                 return false;
             }
-            let pause = Duration::from_millis(500);
-            views =
-                self.closed.wait_timeout(views, pause).unwrap_or_else(PoisonError::into_inner).0;
+            views = self.wait_for_closed(views);
         }
         true
     }
@@ -101,11 +101,19 @@ impl Isolation {
             if stop() {
                 return false;
             }
-            let pause = Duration::from_millis(500);
-            views =
-                self.closed.wait_timeout(views, pause).unwrap_or_else(PoisonError::into_inner).0;
+            views = self.wait_for_closed(views);
         }
         true
+    }
+
+    /// Waits until a view is closed, but not long.
+    fn wait_for_closed<'v>(&self, mut views: MutexGuard<'v, Views>) -> MutexGuard<'v, Views> {
+        const PAUSE: Duration = Duration::from_millis(500);
+        views.n_waiting += 1;
+        let waited = self.closed.wait_timeout(views, PAUSE);
+        views = waited.unwrap_or_else(PoisonError::into_inner).0;
+        views.n_waiting -= 1;
+        views
     }
 
     fn set_floor(&self, views: &Views) {
@@ -134,7 +142,10 @@ impl Drop for View {
         let mut views = lock(&self.isolation.views);
         views.open.remove(&self.key);
         self.isolation.set_floor(&views);
-        self.isolation.closed.notify_all();
+        // Telling nobody is a call of the system, too.
+        if 0 < views.n_waiting {
+            self.isolation.closed.notify_all();
+        }
     }
 }
 
