@@ -83,8 +83,8 @@ pub fn format_f(v: f64) -> String {
     out
 }
 
-/// Decimal exponents that [`zmij`] prints without an exponent.
-const PRINTED_PLAIN: Range<i32> = -5..16;
+/// What [`zmij`] prints without an exponent: decimal exponents from -5 to 15.
+const PRINTED_PLAIN: Range<f64> = 1e-5..1e16;
 
 /// Writes without exponent if the decimal exponent is in `plain`.
 fn write(out: &mut impl Text, v: f64, plain: Range<i32>) {
@@ -114,10 +114,7 @@ fn write(out: &mut impl Text, v: f64, plain: Range<i32>) {
     let mut buffer = zmij::Buffer::new();
     let printed = buffer.format_finite(v);
     // The formatter's own plain form is the one wanted, but for whole numbers.
-    if plain.start <= PRINTED_PLAIN.start
-        && PRINTED_PLAIN.end <= plain.end
-        && !printed.bytes().any(|it| it == b'e')
-    {
+    if plain.start <= -5 && 16 <= plain.end && PRINTED_PLAIN.contains(&v) {
         return out.put(printed.strip_suffix(".0").unwrap_or(printed));
     }
     let digits = Digits::of(printed);
