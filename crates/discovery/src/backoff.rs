@@ -1,7 +1,8 @@
 //! Pauses between attempts, longer each time.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
+
+use stdx::random_between;
 
 /// Pauses that double up to a bound. A random part keeps many that failed at once from coming back at once.
 #[derive(Debug)]
@@ -27,15 +28,6 @@ impl Backoff {
     pub(crate) fn reset(&mut self) {
         self.next = self.min;
     }
-}
-
-/// Returns any duration between two.
-pub(crate) fn random_between(min: Duration, max: Duration) -> Duration {
-    // Each state has keys of its own: what it hashes nothing to is random.
-    let part = RandomState::new().hash_one(()) >> 32;
-    #[expect(clippy::cast_precision_loss, reason = "32 bits")]
-    let part = part as f64 / f64::from(u32::MAX);
-    min + max.saturating_sub(min).mul_f64(part)
 }
 
 #[cfg(test)]

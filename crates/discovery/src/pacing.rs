@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use stdx::random_between;
 use tokio::time::Instant;
-
-use crate::backoff::random_between;
 
 /// Decides when the next snapshot is due.
 ///

@@ -5,6 +5,7 @@
 //! - [`Directory`]: files as a value that is handed in, so that a test can be the crashing disk.
 //! - [`gofloat`]: floats as Go writes and reads them.
 //! - [`glob`]: file name patterns.
+//! - [`random_between`]: chance.
 //! - [`sort`]: sorting that can be given up.
 //! - [`undecodable`]: bytes that are no UTF-8, carried in text.
 //! - [`varint`]: LEB128 numbers, plain and zig-zag.
@@ -16,6 +17,7 @@ mod directory;
 pub mod glob;
 pub mod gofloat;
 mod mapped;
+mod random;
 pub mod sort;
 mod subdirectory;
 pub mod undecodable;
@@ -25,4 +27,5 @@ pub mod xml;
 pub use clock::{Clock, SystemClock};
 pub use directory::{Directory, Entry, FileRead, FileWrite, Space, Syncing, SystemDirectory};
 pub use mapped::Mapped;
+pub use random::random_between;
 pub use subdirectory::Subdirectory;

@@ -182,7 +182,7 @@ impl Inner {
 
     fn compact(&self) -> Result<(), Error> {
         let mut is_cut = false;
-        while self.head().is_compactable() && !self.is_stopping() {
+        while self.is_cut_due() && !self.is_stopping() {
             if self.is_head_stuck() {
                 self.metrics.blocks.compactions_skipped.inc();
                 break;
@@ -194,11 +194,17 @@ impl Inner {
             is_cut = true;
         }
         if is_cut {
+            self.cut_delay.reset();
             self.head().truncate_log(self.head().time_range().0);
             self.compact_late()?;
         }
         self.compact_stale()?;
         self.compact_blocks()
+    }
+
+    /// True if a block is to be cut from the head now.
+    fn is_cut_due(&self) -> bool {
+        self.head().is_compactable() && self.cut_delay.is_over(self.clock.monotonic())
     }
 
     /// Turns the oldest range of the head into a block. False if the database is being closed.
@@ -268,7 +274,7 @@ impl Inner {
     /// Merges blocks until there is nothing to merge, or the head is due again.
     fn compact_blocks(&self) -> Result<(), Error> {
         let ranges = ranges(self.options.block_range_min_ms, self.options.block_range_max_ms);
-        while !self.is_stopping() && !self.head().is_compactable() {
+        while !self.is_stopping() && !self.is_cut_due() {
             let metas = self.mergeable();
             let parents = plan(&metas, &ranges);
             if parents.is_empty() {

@@ -13,6 +13,7 @@ use storage::merge::MergeQuerier;
 use storage::{Appendable, Appender, Querier, Queryable, ReadError};
 
 use crate::blocks::{Blocks, UploadList};
+use crate::cut_delay::CutDelay;
 use crate::exemplars::Exemplars;
 use crate::floor::Floor;
 use crate::generations::Generations;
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     /// Held while the list is read.
     pub(crate) uploads: Mutex<Option<UploadList>>,
     pub(crate) floor: Floor,
+    pub(crate) cut_delay: CutDelay,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,

@@ -47,6 +47,7 @@ pub mod backfill;
 mod blocks;
 mod checkpointing;
 pub mod compact;
+mod cut_delay;
 mod db;
 mod deletion;
 pub mod dump;

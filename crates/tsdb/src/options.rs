@@ -1,5 +1,7 @@
 //! What a database can be told.
 
+use std::time::Duration;
+
 /// Two hours: the range of a block that comes from the head, unless told otherwise.
 pub const BLOCK_RANGE_MS_DEFAULT: i64 = 2 * 60 * 60 * 1000;
 
@@ -20,6 +22,8 @@ pub struct Options {
     pub block_range_min_ms: i64,
     /// Longest range that blocks are merged to, in milliseconds.
     pub block_range_max_ms: i64,
+    /// A cut of the head waits for a random time of up to so many percent of `block_range_min_ms`.
+    pub cut_delay_max_percent: u8,
     /// Size at which a log segment ends.
     pub wal_segment_bytes: u64,
     /// How log records are compressed.
@@ -64,6 +68,7 @@ impl Default for Options {
             min_free_percent: 0.0,
             block_range_min_ms: BLOCK_RANGE_MS_DEFAULT,
             block_range_max_ms: 15 * day_ms / 10,
+            cut_delay_max_percent: 0,
             wal_segment_bytes: wal::SEGMENT_BYTES_DEFAULT,
             wal_compression: wal::Compression::Snappy,
             block_segment_bytes: 512 << 20,
@@ -79,5 +84,13 @@ impl Default for Options {
             log_metadata: false,
             lock: true,
         }
+    }
+}
+
+impl Options {
+    /// The longest time that a cut of the head waits.
+    pub(crate) fn cut_delay_max(&self) -> Duration {
+        let range = Duration::from_millis(self.block_range_min_ms.max(0).cast_unsigned());
+        range * u32::from(self.cut_delay_max_percent) / 100
     }
 }

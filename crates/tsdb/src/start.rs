@@ -8,6 +8,7 @@ use storage::ReadError;
 
 use crate::OpenError;
 use crate::blocks::Blocks;
+use crate::cut_delay::CutDelay;
 use crate::db::{Inner, block_error};
 use crate::floor::Floor;
 use crate::generations::{Generations, Loading};
@@ -100,6 +101,7 @@ impl Inner {
             uploads: Mutex::new(None),
             stale_threshold: Mutex::new(setup.options.stale_series_threshold),
             floor: Floor::default(),
+            cut_delay: CutDelay::new(setup.options.cut_delay_max()),
             directory: Arc::clone(&setup.directory),
             clock: Arc::clone(&setup.clock),
             metrics: setup.metrics.clone(),

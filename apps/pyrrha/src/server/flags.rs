@@ -265,7 +265,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "alertmanager.notification-batch-size",
     "alertmanager.drain-notification-queue-on-shutdown",
     "storage.tsdb.samples-per-chunk",
-    "storage.tsdb.delayed-compaction.max-percent",
     "storage.tsdb.block-reload-interval",
 ];
 

@@ -68,6 +68,10 @@ impl Settings {
         let (mut database, retention_is_default) = database(values)?;
         database.log_metadata = features.has("metadata-wal-records");
         database.snapshot_at_close = features.has("memory-snapshot-on-shutdown");
+        if features.has("delayed-compaction") {
+            const FLAG: &str = "storage.tsdb.delayed-compaction.max-percent";
+            database.cut_delay_max_percent = number(values, FLAG)?;
+        }
         database.store_starts = features.has("st-storage");
         database.histogram_starts = features.has("histograms-st-encoding");
         database.float_xor2 = features.has("xor2-encoding");
@@ -270,6 +274,7 @@ struct Features(Vec<String>);
 /// What `--enable-feature` can switch on here; other names of upstream's are taken with a warning.
 const FEATURES: &[&str] = &[
     "auto-reload-config",
+    "delayed-compaction",
     "fast-startup",
     "memory-snapshot-on-shutdown",
     "created-timestamp-zero-ingestion",

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use httpclient::{Connection, Response};
+use stdx::random_between;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -25,7 +26,7 @@ use super::api::{Api, Form, Problem};
 use super::lines::{Lines, TooLong};
 use super::object::Object;
 use super::resource::{Line, Page, Resource};
-use crate::backoff::{Backoff, random_between};
+use crate::backoff::Backoff;
 use crate::json::parse;
 
 /// Objects asked for at once.
