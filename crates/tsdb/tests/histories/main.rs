@@ -306,3 +306,29 @@ fn keeps_merged_blocks_until_what_they_became_is_open() {
     }
     world.end_well();
 }
+
+/// A power cut takes the record of a deletion, and that of a late sample it concerned. The log has the sample as well:
+/// a start passes it over, for a head checkpoint is behind it, and the next, which cannot read that, finds it.
+#[test]
+fn a_deletion_that_was_lost_hides_nothing_for_good() {
+    let setting = Setting {
+        disk: 1_877_642_173_007_114_430,
+        segment_bytes: 32 << 10,
+        head_checkpoint_bytes: 1,
+        window_ms: 300_000,
+        histograms: true,
+        ..PLAIN
+    };
+    let mut world = World::new(setting);
+    for step in [
+        Step::Scrape { from: 15, n: 18, later: 1512, by_ref: false, keep: true },
+        Step::Late { series: 0, earlier: 52_406, n: 1, apart: 1965 },
+        Step::Maintain,
+        Step::Delete { kind: 3, pattern: 4, ago: 107_733, len: 214_682 },
+        Step::Crash(Crash::Power),
+        Step::FailAtStart { crash: Crash::Kill, after: 15 },
+    ] {
+        world.step(&step);
+    }
+    world.end_well();
+}

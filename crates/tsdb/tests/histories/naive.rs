@@ -271,6 +271,12 @@ impl Naive {
             (labels.clone(), samples.iter().map(known).collect())
         });
         self.series = survivors.collect();
+        // What was deleted is back if the deletion was lost, now or at a later start that reads more of the log.
+        for (labels, gone) in &self.gone {
+            for (t, kept) in gone.iter().filter(|(t, kept)| !is_required(**t, **kept)) {
+                self.removed.entry(labels.clone()).or_default().insert(*t, kept.value);
+            }
+        }
         for (labels, gone) in &mut self.gone {
             let found = found.get(labels);
             gone.retain(|t, _| found.is_none_or(|it| !it.contains_key(t)));
