@@ -5,7 +5,7 @@
 //! - [`Directory`]: files as a value that is handed in, so that a test can be the crashing disk.
 //! - [`gofloat`]: floats as Go writes and reads them.
 //! - [`glob`]: file name patterns.
-//! - [`random_between`]: chance.
+//! - [`random_between`]: chance, so that many do not do the same at once.
 //! - [`sort`]: sorting that can be given up.
 //! - [`undecodable`]: bytes that are no UTF-8, carried in text.
 //! - [`varint`]: LEB128 numbers, plain and zig-zag.
