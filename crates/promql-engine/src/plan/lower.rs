@@ -173,7 +173,7 @@ impl Lowering<'_> {
             ("absent", Some(Expr::Vector(selector))) => selector.matchers.clone(),
             _ => Vec::new(),
         };
-        let args = args.iter().map(|arg| self.lower(arg, scope)).collect::<Result<_, _>>()?;
+        let args = self.all(&args, scope)?;
         Ok(Op::Call(Call { function: name, args, matchers, instant: scope.instant }))
     }
 
@@ -229,12 +229,13 @@ impl Lowering<'_> {
         at: usize,
         scope: Scope,
     ) -> Result<Op, QueryError> {
-        let mut params = Vec::new();
-        for (i, arg) in args.iter().enumerate().filter(|(i, _)| *i != at) {
-            let _ = i;
-            params.push(self.lower(arg, scope)?);
-        }
-        let range = self.range(args[at], scope)?;
+        let before = self.all(&args[..at], scope)?;
+        let mut range = self.range(args[at], scope)?;
+        let after = self.all(&args[at + 1..], scope)?;
+        let params = before.into_iter().chain(after).collect();
+        // The function comes after all its arguments.
+        self.order += 1;
+        range.place.order = self.order;
         let absent = name == "absent_over_time";
         let function = if absent { RangeFunction::Present } else { RangeFunction::get(name) };
         if let Err(error) = check_extended(name, range.extended) {
@@ -257,6 +258,10 @@ impl Lowering<'_> {
             matchers,
             instant: scope.instant,
         }))
+    }
+
+    fn all(&mut self, args: &[&Expr], scope: Scope) -> Result<Vec<Plan>, QueryError> {
+        args.iter().map(|arg| self.lower(arg, scope)).collect()
     }
 
     fn range(&mut self, expr: &Expr, scope: Scope) -> Result<RangeArg, QueryError> {

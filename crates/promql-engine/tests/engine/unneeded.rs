@@ -41,6 +41,10 @@ fn errors_come_in_order_of_evaluation() {
         &format!("label_replace({clash}, \"a\", \"b\", \"c\", \"(\")"),
         "error: invalid regular expression in label_replace(): (",
     );
+    bench.check(
+        "predict_linear(g[step()+0], scalar(delta(g[step()+0])))",
+        "error: 17:25: duration must be greater than 0",
+    );
     bench.check(&format!("count_values(\"\", {clash})"), "error: invalid label name \"\"");
     bench.check(
         &format!("{clash} + sum_over_time(g[2m] anchored)"),
