@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use coverage::Coverage;
-use run::Ended;
+use run::{Ended, QUERIES_A_WORLD, Stage};
 
 const EXPRESSIONS: u64 = 10_000;
 
@@ -64,20 +64,26 @@ fn check(seeds: Range<u64>) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let work = || {
         let mut seen = Seen::default();
+        let mut stage = Stage::of(seeds.start);
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seeds.end <= seed || failed.load(Ordering::Relaxed) && !all {
-                return seen;
-            }
-            match run::run(seed) {
-                Ok(Ended::Answered(query)) => {
-                    seen.answered += 1;
-                    seen.coverage.add(&query.text);
+            let first = next.fetch_add(QUERIES_A_WORLD, Ordering::Relaxed);
+            for seed in first..first + QUERIES_A_WORLD {
+                if seeds.end <= seed || failed.load(Ordering::Relaxed) && !all {
+                    return seen;
                 }
-                Ok(Ended::Refused) => seen.refused += 1,
-                Err(text) => {
-                    failed.store(true, Ordering::Relaxed);
-                    seen.failures.push(text);
+                if !stage.is_of(seed) {
+                    stage = Stage::of(seed);
+                }
+                match run::run(seed, &stage) {
+                    Ok(Ended::Answered(query)) => {
+                        seen.answered += 1;
+                        seen.coverage.add(&query.text);
+                    }
+                    Ok(Ended::Refused) => seen.refused += 1,
+                    Err(text) => {
+                        failed.store(true, Ordering::Relaxed);
+                        seen.failures.push(text);
+                    }
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::query::{Query, ill_typed};
 use crate::random::Random;
 
 /// How many queries are asked of the same data.
-const QUERIES_A_WORLD: u64 = 16;
+pub(crate) const QUERIES_A_WORLD: u64 = 16;
 
 /// How a query of the given seed ended.
 pub(crate) enum Ended {
@@ -24,22 +24,40 @@ pub(crate) enum Ended {
     Refused,
 }
 
+/// The data that several queries are asked of.
+pub(crate) struct Stage {
+    number: u64,
+    world: World,
+    memory: Memory,
+}
+
+impl Stage {
+    /// The data for the query with this number.
+    pub(crate) fn of(seed: u64) -> Self {
+        let number = seed / QUERIES_A_WORLD;
+        let world = World::random(&mut Random::new(number));
+        Self { number, memory: Memory::new(&world.data), world }
+    }
+
+    pub(crate) fn is_of(&self, seed: u64) -> bool {
+        self.number == seed / QUERIES_A_WORLD
+    }
+}
+
 /// Asks the query with this number.
 ///
 /// # Errors
 /// What differs, with all that is needed to see it again.
-pub(crate) fn run(seed: u64) -> Result<Ended, String> {
-    let mut random = Random::new(seed / QUERIES_A_WORLD);
-    let world = World::random(&mut random);
+pub(crate) fn run(seed: u64, Stage { world, memory, .. }: &Stage) -> Result<Ended, String> {
     let mut random = Random::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0x5EED);
     if random.percent(3) {
-        check_ill_typed(&mut random, &world)?;
+        check_ill_typed(&mut random, world)?;
     }
-    let query = Query::random(&mut random, &world);
-    match differs(&query, &world.data) {
+    let query = Query::random(&mut random, world);
+    match differs(&query, &world.data, memory) {
         Ok(true) => Ok(Ended::Answered(query)),
         Ok(false) => Ok(Ended::Refused),
-        Err(_) => Err(explain(seed, query, world.data)),
+        Err(_) => Err(explain(seed, query, world.data.clone())),
     }
 }
 
@@ -67,9 +85,9 @@ fn engine(query: &Query) -> Engine {
 }
 
 /// Says what differs; else true if there was an answer, false if both refuse. A panic differs from anything.
-fn differs(query: &Query, data: &[Stored]) -> Result<bool, String> {
+fn differs(query: &Query, data: &[Stored], memory: &Memory) -> Result<bool, String> {
     let compared = |query: &Query| {
-        catch_unwind(AssertUnwindSafe(|| compared(query, data)))
+        catch_unwind(AssertUnwindSafe(|| compared(query, data, memory)))
             .unwrap_or_else(|_| Err(PANIC.into()))
     };
     compared(query).or_else(|what| {
@@ -92,16 +110,15 @@ const ORDERED: [&str; 8] =
     ["topk", "bottomk", "limitk", "count_values", "sum", "avg", "stdvar", "stddev"];
 
 /// So many orders are tried where the order is free.
-const ORDERS: u64 = 64;
+const ORDERS: u64 = 1000;
 
-fn compared(query: &Query, data: &[Stored]) -> Result<bool, String> {
-    let memory = Memory::new(data);
+fn compared(query: &Query, data: &[Stored], memory: &Memory) -> Result<bool, String> {
     let options = QueryOptions::default();
     let engine = engine(query);
     let result = match query.when {
-        When::Instant(t) => engine.instant(&memory, &query.text, t, &options),
+        When::Instant(t) => engine.instant(memory, &query.text, t, &options),
         When::Range { start, end, step } => {
-            engine.range(&memory, &query.text, (start, end, step), &options)
+            engine.range(memory, &query.text, (start, end, step), &options)
         }
     };
     let naive = answer(data, &query.settings, &query.text, query.when);
@@ -158,7 +175,9 @@ fn explain(seed: u64, mut query: Query, mut data: Vec<Stored>) -> String {
     while let Some((smaller, fewer)) = shrink(&query, &data, panics) {
         (query, data) = (smaller, fewer);
     }
-    let Err(what) = differs(&query, &data) else { unreachable!("it still differs") };
+    let Err(what) = differs(&query, &data, &Memory::new(&data)) else {
+        unreachable!("it still differs")
+    };
     format!(
         "EXPRESSION={seed}\nquery: {}\n{:?}\n{:?}\ndata:\n{}{what}",
         query.text,
@@ -170,7 +189,7 @@ fn explain(seed: u64, mut query: Query, mut data: Vec<Stored>) -> String {
 
 /// Whether it is a panic in which a case differs; `None` if it does not differ.
 fn does_panic(query: &Query, data: &[Stored]) -> Option<bool> {
-    differs(query, data).err().map(|what| what == PANIC)
+    differs(query, data, &Memory::new(data)).err().map(|what| what == PANIC)
 }
 
 /// A smaller case that still differs, in a panic or else.
