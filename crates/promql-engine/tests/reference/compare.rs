@@ -171,8 +171,13 @@ pub(crate) fn difference(engine: &Shape, naive: &Shape, rules: Rules) -> Option<
             return Some("the order is different".into());
         }
     }
-    engine.sort_by(|a, b| a.0.cmp(&b.0));
-    naive.sort_by(|a, b| a.0.cmp(&b.0));
+    if rules.histograms {
+        engine.iter_mut().chain(&mut naive).for_each(|it| it.0 = rounded(&it.0));
+    }
+    for all in [&mut engine, &mut naive] {
+        // Rounded labels may be there twice, at different times.
+        all.sort_by_cached_key(|it| (it.0.clone(), it.1.first().map(|it| it.0)));
+    }
     let labels = |all: &[(String, Vec<(i64, Point)>)]| -> Vec<String> {
         all.iter().map(|it| it.0.clone()).collect()
     };
@@ -196,6 +201,22 @@ pub(crate) fn difference(engine: &Shape, naive: &Shape, rules: Rules) -> Option<
 /// An error without the two series that it names: in a range, which of several come first is free.
 fn without_pair(error: &str) -> &str {
     error.split_once(" of the operation: [").map_or(error, |(before, _)| before)
+}
+
+/// Labels of which one may show a native histogram, as `count_values` does: with fewer digits.
+fn rounded(labels: &str) -> String {
+    if !labels.contains("{count:") {
+        return labels.to_owned();
+    }
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || ".+-".contains(c));
+    let round = |part: &str| {
+        let number = part.trim_end_matches(ends);
+        match number.parse::<f64>() {
+            Ok(v) => format!("{v:.11e}{}", &part[number.len()..]),
+            Err(_) => part.to_owned(),
+        }
+    };
+    labels.split_inclusive(ends).map(round).collect()
 }
 
 fn shown(point: &Point) -> String {

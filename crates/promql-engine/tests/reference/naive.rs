@@ -24,7 +24,7 @@ mod select;
 mod trim;
 pub(crate) mod value;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use notes::{Note, Notes};
 use prepare::Times;
@@ -87,7 +87,8 @@ pub(crate) fn answer(data: &[Stored], settings: &Settings, query: &str, when: Wh
         }
     };
     prepare::prepare(&mut expr, times)?;
-    let naive = Naive { data, settings, times, notes: RefCell::default() };
+    let (notes, in_param) = (RefCell::default(), Cell::new(false));
+    let naive = Naive { data, settings, times, notes, in_param };
     let value = naive.root(&expr)?;
     Ok((value, naive.notes.into_inner().finish(query)))
 }
@@ -98,6 +99,8 @@ struct Naive<'a> {
     settings: &'a Settings,
     times: Times,
     notes: RefCell<Notes>,
+    /// What is evaluated is the parameter of an aggregation: all its parts are evaluated at each step.
+    in_param: Cell<bool>,
 }
 
 /// The steps at which a part of the query is evaluated.

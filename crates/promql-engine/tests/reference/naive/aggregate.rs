@@ -25,7 +25,12 @@ impl Naive<'_> {
             return self.count_values(it, text(label), grid, decode);
         }
         let params = match &it.param {
-            Some(param) => self.scalar(param, grid, decode)?,
+            Some(param) => {
+                let outside = self.in_param.replace(true);
+                let params = self.scalar(param, grid, decode)?;
+                self.in_param.set(outside);
+                params
+            }
             None => BTreeMap::new(),
         };
         let input = self.vector(&it.expr, grid, decode)?;
@@ -86,10 +91,10 @@ impl Naive<'_> {
                 }
                 for v in params.values() {
                     if *v >= 9_223_372_036_854_774_784.0 {
-                        return Err(format!("Scalar value {} overflows int64", shown(*v)));
+                        return Err(format!("Scalar value {} overflows int64", format_g(*v)));
                     }
                     if *v <= -9_223_372_036_854_774_784.0 {
-                        return Err(format!("Scalar value {} underflows int64", shown(*v)));
+                        return Err(format!("Scalar value {} underflows int64", format_g(*v)));
                     }
                 }
             }
@@ -298,11 +303,6 @@ fn beyond(params: &BTreeMap<i64, f64>, least: f64) -> Vec<f64> {
     let smallest = numbers().reduce(f64::min).filter(|it| *it < least);
     let largest = numbers().reduce(f64::max).filter(|it| *it > 1.0);
     nan.into_iter().chain(smallest).chain(largest).collect()
-}
-
-/// Go's `%v`.
-fn shown(v: f64) -> String {
-    stdx::gofloat::format_v(v)
 }
 
 fn group_of(it: &Aggregate, labels: &Labels) -> Labels {

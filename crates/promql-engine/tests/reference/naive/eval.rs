@@ -14,7 +14,8 @@ impl Naive<'_> {
     pub(super) fn eval(&self, expr: &Expr, grid: Grid, decode: Decode) -> Result<Value, String> {
         let literal = matches!(expr, Expr::Number(_) | Expr::String(_));
         let times = grid.times();
-        if literal || grid.start == grid.end || !is_invariant(expr) {
+        let once = !self.in_param.get() && is_invariant(expr);
+        if literal || grid.start == grid.end || !once {
             return self.eval_here(expr, grid, decode);
         }
         let mut once = self.eval_here(expr, Grid::once(grid.start), decode)?;

@@ -94,15 +94,12 @@ fn same_target(a: &Labels, b: &Labels) -> bool {
 
 /// True if a series that looks for its info could find it here.
 fn joins_any(info: &Labels, base: &[Series], is_info: impl Fn(&Labels) -> bool) -> bool {
+    let looking: Vec<&Series> = base.iter().filter(|it| !is_info(&it.labels)).collect();
     JOIN.iter().all(|name| {
-        let values: Vec<&str> = base
-            .iter()
-            .filter(|it| !is_info(&it.labels))
-            .map(|it| it.labels.value(name))
-            .filter(|it| !it.is_empty())
-            .collect();
+        let values: Vec<&str> =
+            looking.iter().map(|it| it.labels.value(name)).filter(|it| !it.is_empty()).collect();
         values.is_empty() || values.contains(&info.value(name))
-    }) && base.iter().any(|it| JOIN.iter().any(|name| !it.labels.value(name).is_empty()))
+    }) && looking.iter().any(|it| JOIN.iter().any(|name| !it.labels.value(name).is_empty()))
 }
 
 fn enriched(

@@ -100,17 +100,17 @@ impl Naive<'_> {
         let has = |hint| hists.iter().any(|it| it.hint == hint);
         let mut total = Total::new(hists[0]);
         let mut any_reconciled = false;
-        for it in &hists[1..] {
-            let (_, reconciled) = total.add(it)?;
-            any_reconciled |= reconciled;
-        }
-        if has(Reset) && has(NotReset) {
+        let added = hists[1..].iter().try_for_each(|it| {
+            any_reconciled |= total.add(it)?.1;
+            Ok(())
+        });
+        if added.is_ok() && has(Reset) && has(NotReset) {
             self.warn(pos, "conflicting counter resets during histogram aggregation");
         }
         if any_reconciled {
             self.info(pos, "mismatched custom buckets were reconciled during aggregation");
         }
-        Ok(total)
+        added.map(|()| total)
     }
 }
 
