@@ -40,7 +40,10 @@ pub(crate) fn trim(it: &FloatHistogram, keep: Keep, v: f64) -> FloatHistogram {
     for (stored, bucket) in out.negative_buckets.iter_mut().zip(it.negative()) {
         cut(stored, &bucket, linear);
     }
-    cut(&mut out.zero_count, &zero(it), true);
+    // Custom buckets have none beside them, whatever its count.
+    if !linear {
+        cut(&mut out.zero_count, &zero(it), true);
+    }
     if !changed {
         return it.clone();
     }

@@ -15,6 +15,9 @@ fn works_with_numbers() {
     bench.check("m == bool NaN", "{a=\"1\"} 0\n{a=\"2\"} 0");
     bench.check("-m", "{a=\"1\"} -3\n{a=\"2\"} -6");
     bench.check("m atan2 m", "{a=\"1\"} 0.785398163\n{a=\"2\"} 0.785398163");
+    let custom =
+        Bench::new(0, "n {{schema:-53 sum:1 count:3 custom_values:[-5] offset:1 buckets:[3]}}");
+    custom.check("(n * NaN) </ 1", "{} histogram(0)");
     bench.check("1 </ 2", "error: operator \"</\" not allowed for Scalar operations");
     bench.check("vector(1 >/ 2)", "error: operator \">/\" not allowed for Scalar operations");
     bench.check_range(
