@@ -87,14 +87,22 @@ impl Notes {
     /// Notes forced monotonicity. `name` is the metric's name where it is still known.
     pub(crate) fn monotonicity(&mut self, place: Place, name: &str, found: Monotonicity) {
         match self.monotonicity.get_mut(name) {
-            Some((_, known)) => known.join(&found),
+            Some((first, known)) => {
+                if place.order < first.order {
+                    *first = place;
+                }
+                known.join(&found);
+            }
             None => drop(self.monotonicity.insert(name.to_owned(), (place, found))),
         }
     }
 
     /// Notes that `n` windows of a metric have a sample that started before the one before it.
     pub(crate) fn overlaps(&mut self, place: Place, name: &str, n: u64) {
-        let (_, count) = self.overlaps.entry(name.to_owned()).or_insert((place, 0));
+        let (first, count) = self.overlaps.entry(name.to_owned()).or_insert((place, 0));
+        if place.order < first.order {
+            *first = place;
+        }
         *count += n;
     }
 
@@ -235,6 +243,18 @@ mod tests {
         let found = notes.finish("12\n456");
         assert_eq!(found.warnings, ["PromQL warning: a (2:1)"]);
         assert_eq!(found.infos, ["PromQL info: b (2:3)"]);
+    }
+
+    #[test]
+    fn keeps_the_first_place_of_what_is_counted() {
+        let mut notes = Notes::default();
+        for (start, order) in [(5, 2), (3, 1), (0, 3)] {
+            notes.overlaps(Place { start, order }, "m", 1);
+            notes.monotonicity(Place { start, order }, "m", Monotonicity::none(0));
+        }
+        let found = notes.finish("12\n456");
+        assert!(found.warnings[0].ends_with("(3 occurrences) (2:1)"), "{found:?}");
+        assert!(found.infos[0].ends_with("(2:1)"), "{found:?}");
     }
 
     #[test]
