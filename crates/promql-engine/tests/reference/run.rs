@@ -150,6 +150,7 @@ fn rules(query: &Query, data: &[Stored]) -> Rules {
         ordered: is_ordered(query),
         histograms,
         counts: histograms && calls(&["resets(", "changes("]) && query.text.contains(':'),
+        shown: histograms && calls(&["count_values"]),
         signs: calls(&["quantile"]),
     }
 }
