@@ -47,7 +47,7 @@ impl Conditions {
         let mut values = [BTreeSet::new(), BTreeSet::new()];
         for at in 0..base.len() {
             let series = base.series(at);
-            if !self.is_info(&series) {
+            if !base.columns[at].is_empty() && !self.is_info(&series) {
                 for (values, name) in values.iter_mut().zip(IDENTITY) {
                     values.extend(series.labels.get(name).map(str::to_owned));
                 }
@@ -101,9 +101,15 @@ pub(crate) fn join(
     info: &InfoSeries,
     conditions: &Conditions,
 ) -> Result<Materialized, QueryError> {
-    let mut join =
-        Join { base, info, conditions, sources: Vec::new(), output: Output::new(context) };
-    join.sources = join.sources_of_targets();
+    let mut join = Join {
+        base,
+        info,
+        conditions,
+        sources: vec![],
+        several: vec![],
+        output: Output::new(context),
+    };
+    join.find_sources();
     let steps = base.steps();
     for step in 0..steps {
         context.check()?;
@@ -119,6 +125,8 @@ struct Join<'a> {
     /// For each base series, for each info metric of its target, the info series; `None` for series that
     /// are left alone.
     sources: Vec<Option<Vec<Vec<u32>>>>,
+    /// Info metrics of which a target has several series: they may not meet, whoever looks for them.
+    several: Vec<Vec<u32>>,
     output: Output,
 }
 
@@ -157,7 +165,7 @@ impl Output {
 }
 
 impl Join<'_> {
-    fn sources_of_targets(&self) -> Vec<Option<Vec<Vec<u32>>>> {
+    fn find_sources(&mut self) {
         let identity = |labels: &Labels| IDENTITY.map(|name| labels.value(name).to_owned());
         let mut targets: HashMap<[String; 2], Vec<(String, Vec<u32>)>> = HashMap::new();
         for at in 0..self.info.values.len() {
@@ -175,10 +183,16 @@ impl Join<'_> {
             (!self.conditions.is_info(&series))
                 .then(|| metrics().map(|(_, all)| all.clone()).collect())
         };
-        (0..self.base.len()).map(of).collect()
+        self.sources = (0..self.base.len()).map(of).collect();
+        let all = targets.into_values().flatten().map(|it| it.1);
+        self.several = all.filter(|it| 1 < it.len()).collect();
+        self.several.sort_unstable();
     }
 
     fn step(&mut self, step: usize) -> Result<(), QueryError> {
+        if self.base.columns.iter().any(|it| it.point(step).is_some()) {
+            self.choose(&self.several, step)?;
+        }
         for at in 0..self.base.len() {
             let Some(point) = self.base.columns[at].point(step) else { continue };
             let chosen = match &self.sources[at] {

@@ -142,3 +142,22 @@ fn what_meets_no_other_is_heard_once() {
     let infos = result.expect("the query is well").annotations.infos;
     assert!(infos.len() == 1 && infos[0].contains("over 1 samples"), "{infos:?}");
 }
+
+#[test]
+fn info_series_of_a_target_may_not_meet_whoever_looks_for_them() {
+    let bench = Bench::new(
+        9,
+        r#"
+        k{instance="i1", job="j"} 1
+        k{instance="i2", job="j"} 1x9
+        target_info{instance="i1", job="j", version="1"} _ _ _ _ _ _ 1x3
+        target_info{instance="i1", job="j", version="2"} _ _ _ _ _ _ 1x3
+        "#,
+    );
+    bench.check("info(k)", r#"{__name__="k", instance="i2", job="j"} 1"#);
+    bench.check_range(
+        "info(k)",
+        (0, 9),
+        r#"error: found duplicate series for info metric: existing {__name__="target_info", instance="i1", job="j", version="1"} @ 360000, new {__name__="target_info", instance="i1", job="j", version="2"} @ 360000"#,
+    );
+}
