@@ -303,6 +303,10 @@ fn storage_and_telemetry() {
         "percentage: 101",
         "'storage.tsdb.retention.percentage' must be in the range [0, 100], got 101",
     );
+    retention(
+        "percentage: 3000000",
+        "'storage.tsdb.retention.percentage' must be in the range [0, 100], got 3e+06",
+    );
     check(
         "storage: {tsdb: {chunk_encoding: {floats: x}}}",
         "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', or the field must be omitted entirely, got \"x\"",

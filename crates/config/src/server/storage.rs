@@ -218,8 +218,7 @@ impl Retention {
             )));
         }
         if !(0.0..=100.0).contains(&self.percentage) {
-            let mut got = String::new();
-            stdx::gofloat::write_v(&mut got, self.percentage);
+            let got = stdx::gofloat::format_g(self.percentage);
             return Err(Fatal(format!(
                 "'storage.tsdb.retention.percentage' must be in the range [0, 100], got {got}"
             )));

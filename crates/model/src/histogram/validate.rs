@@ -235,7 +235,7 @@ fn refused_schema(schema: i32) -> String {
 
 /// Go's `%v` of a count.
 fn text(v: f64) -> String {
-    stdx::gofloat::format_v(v)
+    stdx::gofloat::format_g(v)
 }
 
 /// Go's `%f` of a bound.
