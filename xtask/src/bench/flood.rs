@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use testkit::http;
@@ -56,14 +56,16 @@ pub(crate) fn flood(args: &[&str]) -> Result<()> {
         thread::sleep(Duration::from_millis(50));
     }
     let after = peer.usage()?;
+    // One moment for all questions, before what is under way now; the windows reach back beyond the start.
+    let time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() - 10;
     let number = |expr: &str| -> Result<f64> {
-        let path = format!("/api/v1/query?query={}", http::escape(expr));
+        let path = format!("/api/v1/query?query={}&time={time}", http::escape(expr));
         let answer = http::get(port, &path).context("nobody answers")?;
         let json: serde_json::Value = serde_json::from_str(&answer.body)?;
         let value = json["data"]["result"][0]["value"][1].as_str();
         Ok(value.with_context(|| format!("{expr}: {}", answer.body))?.parse()?)
     };
-    let window = run_s + 20;
+    let window = run_s + 120;
     let scraped = number(&format!(
         "sum(sum_over_time(scrape_samples_scraped{{job=~\"app-.*\"}}[{window}s]))"
     ))?;
