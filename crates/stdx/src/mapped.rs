@@ -67,3 +67,25 @@ impl Deref for Mapped {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn what_was_left_is_there_when_asked_again() {
+        let bytes: Vec<u8> =
+            (0..1 << 20).map(|at: u32| at.to_le_bytes()[at as usize % 4]).collect();
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&bytes).expect("room");
+        let mapped = Mapped::map(&file).expect("it can be mapped");
+        let held = Mapped::held(bytes.clone());
+        for end in [0, 1, 5000, 1 << 19, 1 << 20, usize::MAX] {
+            assert!(*mapped == bytes[..] && *held == bytes[..], "before {end}");
+            mapped.leave(end);
+            held.leave(end);
+        }
+        assert!(*mapped == bytes[..] && *held == bytes[..]);
+    }
+}
