@@ -38,9 +38,9 @@ impl Mapped {
     pub fn leave(&self, end: usize) {
         if let Bytes::Map(map) = &self.0 {
             let advice = memmap2::UncheckedAdvice::DontNeed;
+            // If it is refused, more memory is in use, and nothing is wrong.
             // SAFETY: the mapping is of a file, read-only and shared: a page that was given back is read from the
             // file again when it is asked for, with the same bytes.
-            // If it is refused, more memory is in use, and nothing is wrong.
             let _ = unsafe { map.unchecked_advise_range(advice, 0, end.min(map.len())) };
         }
     }

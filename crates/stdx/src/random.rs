@@ -1,4 +1,4 @@
-//! Chance, where nobody must guess nothing: so that many do not do the same at the same moment.
+//! Chance, so that many do not do the same at the same moment. Not for secrets: it can be guessed.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;

@@ -34,8 +34,8 @@
 //! # Costs
 //!
 //! Appending by reference looks at what the page of the series was when the batch came to it: no lock, and not the
-//! record. A commit is one encoding, one `write`, and one pass over the series. Nothing is allocated but when a chunk's buffer grows. A view costs
-//! one entry in a map; it holds nothing up but truncation of what it may read.
+//! record. A commit is one encoding, one `write`, and one pass over the series. Nothing is allocated but when a chunk's
+//! buffer grows. A view costs one entry in a map; it holds nothing up but truncation of what it may read.
 //!
 //! An open chunk of histograms, or of floats with start times, is boxed behind the same record.
 //!

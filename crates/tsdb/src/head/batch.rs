@@ -29,6 +29,7 @@ pub(crate) struct Batch {
     pub(super) metadata: Vec<(SeriesRef, Metadata)>,
     records: Records,
     pub(super) key: Key,
+    /// The pages it appends to, until it is applied or given up.
     pub(super) held: HeldPages,
 }
 
